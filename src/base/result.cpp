@@ -1,0 +1,31 @@
+#include "base/result.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace fastlogd {
+
+std::string Error::message() const {
+  if (!code) return context;
+  return context.empty() ? code.message() : context + ": " + code.message();
+}
+
+Error errno_error(std::string context) {
+  const int saved = errno;
+  return Error{std::error_code(saved, std::system_category()), std::move(context)};
+}
+
+Error invalid(std::string context) {
+  return Error{std::make_error_code(std::errc::invalid_argument), std::move(context)};
+}
+
+void throw_exception_from_error(const Error& error, const boost::source_location& /*where*/) {
+  throw std::system_error(error.code, error.context);
+}
+
+void check_failed(const char* condition, const char* file, int line) {
+  std::fprintf(stderr, "fastlogd: broken invariant: %s (%s:%d)\n", condition, file, line);
+  std::abort();
+}
+
+}  // namespace fastlogd

@@ -1,0 +1,38 @@
+// What the front end counts. One ListenerCounters per listener and io thread, written by that thread only, except
+// where a SharedCounter says otherwise; a scrape adds them up. They outlive the listener, so that a removed listener's
+// records stay in the equation received = stored + dropped + in_flight.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "base/counter.hpp"
+
+namespace fastlogd::ingest {
+
+/// Why the daemon closed a connection or refused one.
+enum class CloseReason : std::uint8_t { peer, error, abusive, connections_max, not_text, shutdown, removed };
+inline constexpr std::size_t kCloseReasons = 7;
+
+/// Why a record that had been received was not handed to the appender.
+enum class DropReason : std::uint8_t { ring_full, shutdown };
+inline constexpr std::size_t kDropReasons = 2;
+
+struct ListenerCounters {
+  Counter received_records;  ///< complete messages, counted when framed
+  Counter received_bytes;    ///< bytes read from sockets
+  Counter truncated_records;
+  Counter malformed_records;
+  std::array<Counter, kDropReasons> dropped_records;
+  Counter kernel_dropped_records;  ///< before receipt: UDP socket buffer overflow
+  Counter control_truncated;       ///< MSG_CTRUNC: credentials of a datagram were lost
+  Counter descriptors_closed;      ///< uninvited file descriptors that came with a datagram
+  Counter backpressure_pauses;     ///< times reading stopped because a ring was full
+  Counter accepted_connections;
+  Counter accept_errors;
+  std::array<Counter, kCloseReasons> closed_connections;
+  std::atomic<std::int64_t> open_connections{0};
+};
+
+}  // namespace fastlogd::ingest
