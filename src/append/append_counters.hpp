@@ -16,12 +16,12 @@ inline constexpr std::size_t kDropReasons = 3;
 struct AppendCounters {
   // appender
   Counter stored_records;
-  Counter stored_bytes;          ///< frame bytes, headers included
-  Counter message_bytes;         ///< slice bytes alone
+  Counter stored_bytes;   ///< frame bytes, headers included
+  Counter message_bytes;  ///< slice bytes alone
   std::array<Counter, kDropReasons> dropped_records;
   Counter gap_frames;
   Counter rolls;
-  Counter waits_for_segment;     ///< cycles that found no prepared segment: back-pressure
+  Counter waits_for_segment;  ///< cycles that found no prepared segment: back-pressure
   Counter duty_cycles;
   Counter parks;
   // sync thread

@@ -19,9 +19,9 @@ struct Durability {
 };
 
 struct Retention {
-  std::uint64_t bytes_max = 8 * limits::kGiB;        ///< 0: no limit
-  std::chrono::nanoseconds age_max{0};               ///< 0: no limit
-  std::uint64_t keep_free = 1 * limits::kGiB;        ///< bytes left free on the file system; 0: no limit
+  std::uint64_t bytes_max = 8 * limits::kGiB;  ///< 0: no limit
+  std::chrono::nanoseconds age_max{0};         ///< 0: no limit
+  std::uint64_t keep_free = 1 * limits::kGiB;  ///< bytes left free on the file system; 0: no limit
   friend bool operator==(const Retention&, const Retention&) = default;
 };
 

@@ -1,9 +1,8 @@
 // Time comes in through here, so that a test can own it.
 #pragma once
 
-#include <ctime>
-
 #include <cstdint>
+#include <ctime>
 
 namespace fastlogd {
 

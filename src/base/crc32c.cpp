@@ -86,7 +86,8 @@ std::uint32_t extend(std::uint32_t state, const std::byte* at, std::size_t n) {
     // isa-l wants a non-const pointer and an int length, and works on the raw state like we do.
     while (n > 0) {
       const std::size_t part = n < (std::size_t{1} << 30) ? n : (std::size_t{1} << 30);
-      state = crc32_iscsi(reinterpret_cast<unsigned char*>(const_cast<std::byte*>(at)), static_cast<int>(part), state);
+      state = crc32_iscsi(reinterpret_cast<unsigned char*>(const_cast<std::byte*>(at)),
+                          static_cast<int>(part), state);
       at += part;
       n -= part;
     }

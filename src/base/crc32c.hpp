@@ -14,8 +14,8 @@ namespace fastlogd {
 /// The table version, for processors without the instruction and as the test's second opinion.
 [[nodiscard]] std::uint32_t crc32c_portable(std::uint32_t crc, std::span<const std::byte> bytes);
 
-/// Copies `bytes` and returns the checksum extended by them, in one pass over the source. The checksum is of the
-/// bytes that were stored: each word is read once, stored and summed from the same register.
+/// Copies `bytes` and returns the checksum extended by them, in one pass over the source. The checksum is of
+/// the bytes that were stored: each word is read once, stored and summed from the same register.
 [[nodiscard]] std::uint32_t copy_crc32c(std::uint32_t crc, std::byte* to, std::span<const std::byte> bytes);
 
 }  // namespace fastlogd

@@ -8,7 +8,8 @@ namespace {
 
 void write_to_stderr(Level level, std::string_view line) {
   static constexpr const char* kNames[] = {"debug", "info", "warning", "error"};
-  std::fprintf(stderr, "%s: %.*s\n", kNames[static_cast<int>(level)], static_cast<int>(line.size()), line.data());
+  std::fprintf(stderr, "%s: %.*s\n", kNames[static_cast<int>(level)], static_cast<int>(line.size()),
+               line.data());
 }
 
 std::atomic<Sink> current_sink{&write_to_stderr};
@@ -16,11 +17,19 @@ std::atomic<Level> lowest_level{Level::info};
 
 }  // namespace
 
-void set_sink(Sink sink) { current_sink.store(sink, std::memory_order_release); }
-void set_level(Level lowest) { lowest_level.store(lowest, std::memory_order_relaxed); }
-bool enabled(Level level) { return level >= lowest_level.load(std::memory_order_relaxed); }
+void set_sink(Sink sink) {
+  current_sink.store(sink, std::memory_order_release);
+}
+void set_level(Level lowest) {
+  lowest_level.store(lowest, std::memory_order_relaxed);
+}
+bool enabled(Level level) {
+  return level >= lowest_level.load(std::memory_order_relaxed);
+}
 
-void write(Level level, std::string_view line) { current_sink.load(std::memory_order_acquire)(level, line); }
+void write(Level level, std::string_view line) {
+  current_sink.load(std::memory_order_acquire)(level, line);
+}
 
 bool RateLimit::admit(std::uint64_t& kept_back) {
   const std::int64_t now = monotonic_ns();

@@ -51,7 +51,8 @@ void error(fmt::format_string<Args...> format, Args&&... args) {
   log(Level::error, format, std::forward<Args>(args)...);
 }
 
-/// One per distinct error: lets the first through, then one each `interval`, with the number of those kept back.
+/// One per distinct error: lets the first through, then one each `interval`, with the number of those kept
+/// back.
 ///   static diag::RateLimit limit;
 ///   limit.log(diag::Level::warning, "listener {}: accept failed: {}", name, error);
 class RateLimit {

@@ -48,7 +48,8 @@ class PosixFileSystem final : public FileSystem {
   Result<std::size_t> read_at(int fd, std::span<std::byte> into, std::uint64_t offset) override {
     std::size_t done = 0;
     while (done < into.size()) {
-      const ssize_t n = ::pread(fd, into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
+      const ssize_t n =
+          ::pread(fd, into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return errno_error(fmt::format("pread at {}", offset + done));
       if (n == 0) break;
@@ -60,7 +61,8 @@ class PosixFileSystem final : public FileSystem {
   Result<> write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) override {
     std::size_t done = 0;
     while (done < bytes.size()) {
-      const ssize_t n = ::pwrite(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+      const ssize_t n =
+          ::pwrite(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return errno_error(fmt::format("pwrite at {}", offset + done));
       done += static_cast<std::size_t>(n);
@@ -101,7 +103,7 @@ class PosixFileSystem final : public FileSystem {
       const std::string prefix = path.substr(0, at);
       if (::mkdir(prefix.c_str(), mode) != 0 && errno != EEXIST) return errno_error("mkdir " + prefix);
     }
-    struct stat info {};
+    struct stat info{};
     if (::stat(path.c_str(), &info) != 0) return errno_error("stat " + path);
     if (!S_ISDIR(info.st_mode)) {
       return Error{std::make_error_code(std::errc::not_a_directory), path};
@@ -122,13 +124,13 @@ class PosixFileSystem final : public FileSystem {
   }
 
   Result<struct stat> status(const std::string& path) override {
-    struct stat info {};
+    struct stat info{};
     if (::stat(path.c_str(), &info) != 0) return errno_error("stat " + path);
     return info;
   }
 
   Result<std::uint64_t> free_bytes(const std::string& path) override {
-    struct statvfs info {};
+    struct statvfs info{};
     if (::statvfs(path.c_str(), &info) != 0) return errno_error("statvfs " + path);
     return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
   }

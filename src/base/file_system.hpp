@@ -1,5 +1,5 @@
-// The one seam to the file system. The store performs every file operation through it, so that a test can fail any
-// of them, forget what was not synced, and crash after each.
+// The one seam to the file system. The store performs every file operation through it, so that a test can
+// fail any of them, forget what was not synced, and crash after each.
 #pragma once
 
 #include <sys/stat.h>
@@ -22,15 +22,17 @@ class FileSystem {
   virtual ~FileSystem() = default;
 
   [[nodiscard]] virtual Result<UniqueFd> open(const std::string& path, int flags, mode_t mode) = 0;
-  /// Reserves blocks for [offset, offset + bytes) and grows the file (fallocate mode 0; zero-fills where unsupported,
-  /// because a sparse file would turn a full disk into SIGBUS).
+  /// Reserves blocks for [offset, offset + bytes) and grows the file (fallocate mode 0; zero-fills where
+  /// unsupported, because a sparse file would turn a full disk into SIGBUS).
   [[nodiscard]] virtual Result<> allocate(int fd, std::uint64_t offset, std::uint64_t bytes) = 0;
   /// Gives the blocks back without changing the size (FALLOC_FL_PUNCH_HOLE|KEEP_SIZE).
   [[nodiscard]] virtual Result<> punch(int fd, std::uint64_t offset, std::uint64_t bytes) = 0;
   /// `prot` and `flags` as for mmap(2).
-  [[nodiscard]] virtual Result<Mapping> map(int fd, std::uint64_t offset, std::size_t bytes, int prot, int flags) = 0;
+  [[nodiscard]] virtual Result<Mapping> map(int fd, std::uint64_t offset, std::size_t bytes, int prot,
+                                            int flags) = 0;
   /// Reads until the span is full or the file ends; returns the bytes read.
-  [[nodiscard]] virtual Result<std::size_t> read_at(int fd, std::span<std::byte> into, std::uint64_t offset) = 0;
+  [[nodiscard]] virtual Result<std::size_t> read_at(int fd, std::span<std::byte> into,
+                                                    std::uint64_t offset) = 0;
   /// Writes all or fails.
   [[nodiscard]] virtual Result<> write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) = 0;
   /// fdatasync. A failure is final: the kernel may drop the dirty pages and report success next time.

@@ -11,28 +11,29 @@ inline constexpr std::size_t kMiB = 1024 * kKiB;
 inline constexpr std::size_t kGiB = 1024 * kMiB;
 
 // Records.
-inline constexpr std::size_t kRecordBytesDefault = 64 * kKiB;   // product.md: default limit of one message
-inline constexpr std::size_t kRecordBytesMax = 512 * kKiB;      // no frame crosses a multiple of 1 MiB
+inline constexpr std::size_t kRecordBytesDefault = 64 * kKiB;  // product.md: default limit of one message
+inline constexpr std::size_t kRecordBytesMax = 512 * kKiB;     // no frame crosses a multiple of 1 MiB
 inline constexpr std::size_t kRecordBytesMin = 64;
-inline constexpr std::size_t kHostBytesMax = 255;               // RFC 5424 section 6: HOSTNAME
-inline constexpr std::size_t kIdentifierBytesMax = 128;         // APP-NAME is 48; RFC 3164 tags in the wild are longer
-inline constexpr std::size_t kProcidBytesMax = 128;             // RFC 5424 section 6: PROCID
-inline constexpr std::size_t kMsgidBytesMax = 32;               // RFC 5424 section 6: MSGID
+inline constexpr std::size_t kHostBytesMax = 255;  // RFC 5424 section 6: HOSTNAME
+inline constexpr std::size_t kIdentifierBytesMax =
+    128;                                             // APP-NAME is 48; RFC 3164 tags in the wild are longer
+inline constexpr std::size_t kProcidBytesMax = 128;  // RFC 5424 section 6: PROCID
+inline constexpr std::size_t kMsgidBytesMax = 32;    // RFC 5424 section 6: MSGID
 
 // Segments.
 inline constexpr std::size_t kPageBytes = 4096;
-inline constexpr std::size_t kFrameBlockBytes = kMiB;           // recovery resumes only at its multiples
+inline constexpr std::size_t kFrameBlockBytes = kMiB;  // recovery resumes only at its multiples
 inline constexpr std::uint64_t kSegmentBytesMin = kMiB;
-inline constexpr std::uint64_t kSegmentBytesMax = 8 * kGiB;     // offset / 8 fits 30 bits
+inline constexpr std::uint64_t kSegmentBytesMax = 8 * kGiB;  // offset / 8 fits 30 bits
 inline constexpr std::uint64_t kSegmentBytesDefault = 256 * kMiB;
-inline constexpr unsigned kUnsealedSegmentsMax = 4;             // start scans all of them
+inline constexpr unsigned kUnsealedSegmentsMax = 4;  // start scans all of them
 
 // Rings and io.
 inline constexpr std::size_t kRingBytesDefault = 8 * kMiB;
 inline constexpr std::size_t kRingBytesMin = 2 * kMiB;
-inline constexpr std::size_t kReadBytes = 256 * kKiB;           // one receive of a stream socket
-inline constexpr std::size_t kBlockMessagesMax = 8192;          // descriptors of one ring block
-inline constexpr unsigned kDatagramBatch = 64;                  // slots of one recvmmsg
+inline constexpr std::size_t kReadBytes = 256 * kKiB;   // one receive of a stream socket
+inline constexpr std::size_t kBlockMessagesMax = 8192;  // descriptors of one ring block
+inline constexpr unsigned kDatagramBatch = 64;          // slots of one recvmmsg
 inline constexpr std::size_t kSourcesPerThreadMax = 4096;
 inline constexpr unsigned kIoThreadsMax = 64;
 inline constexpr unsigned kConnectionsDefault = 4096;
@@ -40,7 +41,7 @@ inline constexpr unsigned kStreamsMax = 64;
 inline constexpr unsigned kListenersMax = 256;
 
 // Followers.
-inline constexpr std::size_t kTextBatchBytes = 256 * kKiB;      // one write(2) of the text file
+inline constexpr std::size_t kTextBatchBytes = 256 * kKiB;  // one write(2) of the text file
 
 static_assert(kRecordBytesDefault <= kRecordBytesMax);
 static_assert(kRecordBytesMax * 2 <= kFrameBlockBytes, "a record must always fit between two multiples");

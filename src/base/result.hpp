@@ -37,8 +37,8 @@ using Result = boost::system::result<T, Error>;
 }  // namespace fastlogd
 
 /// A broken invariant must not be written to disk: stop at once, in release builds too.
-#define FASTLOGD_CHECK(condition)                                                        \
-  do {                                                                                   \
-    if (!(condition)) [[unlikely]]                                                       \
-      ::fastlogd::check_failed(#condition, __FILE__, __LINE__);                          \
+#define FASTLOGD_CHECK(condition)                               \
+  do {                                                          \
+    if (!(condition)) [[unlikely]]                              \
+      ::fastlogd::check_failed(#condition, __FILE__, __LINE__); \
   } while (false)

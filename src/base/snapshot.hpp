@@ -9,8 +9,8 @@
 
 namespace fastlogd {
 
-/// One writer publishes, any number of SnapshotReaders take the newest at the top of their cycle. An old value is
-/// freed when the last thread that used it has moved on.
+/// One writer publishes, any number of SnapshotReaders take the newest at the top of their cycle. An old
+/// value is freed when the last thread that used it has moved on.
 template <class T>
 class SnapshotBox {
  public:

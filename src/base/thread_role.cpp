@@ -4,6 +4,8 @@
 
 namespace fastlogd {
 
-void set_thread_name(const char* name) { ::prctl(PR_SET_NAME, name); }
+void set_thread_name(const char* name) {
+  ::prctl(PR_SET_NAME, name);
+}
 
 }  // namespace fastlogd

@@ -11,7 +11,8 @@ namespace fastlogd {
 /// The name shown by ps -L and perf; at most 15 characters (prctl(2), PR_SET_NAME).
 void set_thread_name(const char* name);
 
-/// "Threads own": an object holds one and calls check() at its entry points. The first caller becomes the owner.
+/// "Threads own": an object holds one and calls check() at its entry points. The first caller becomes the
+/// owner.
 class ThreadOwner {
  public:
   void check() {

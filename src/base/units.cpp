@@ -26,10 +26,9 @@ constexpr std::array kByteUnits{Unit{"", 1},
                                 Unit{"GB", 1e9},
                                 Unit{"TB", 1e12}};
 
-constexpr std::array kTimeUnits{Unit{"ns", 1},         Unit{"us", 1e3},     Unit{"ms", 1e6},
-                                Unit{"s", 1e9},        Unit{"m", 60e9},     Unit{"min", 60e9},
-                                Unit{"h", 3600e9},     Unit{"d", 86400e9},  Unit{"w", 7 * 86400e9},
-                                Unit{"y", 31557600e9}};
+constexpr std::array kTimeUnits{
+    Unit{"ns", 1},     Unit{"us", 1e3},   Unit{"ms", 1e6},    Unit{"s", 1e9},         Unit{"m", 60e9},
+    Unit{"min", 60e9}, Unit{"h", 3600e9}, Unit{"d", 86400e9}, Unit{"w", 7 * 86400e9}, Unit{"y", 31557600e9}};
 
 template <std::size_t N>
 Result<double> parse_quantity(std::string_view text, const std::array<Unit, N>& units, std::string_view what,
@@ -45,7 +44,8 @@ Result<double> parse_quantity(std::string_view text, const std::array<Unit, N>& 
   for (const Unit& unit : units) {
     if (unit.name == name) return number * unit.factor;
   }
-  return invalid(fmt::format("'{}' has an unknown unit '{}'; a {} is written like {}", text, name, what, examples));
+  return invalid(
+      fmt::format("'{}' has an unknown unit '{}'; a {} is written like {}", text, name, what, examples));
 }
 
 }  // namespace
@@ -80,8 +80,8 @@ std::string format_bytes(std::uint64_t bytes) {
 }
 
 std::string format_duration(std::chrono::nanoseconds duration) {
-  static constexpr std::array kShown{Unit{"d", 86400e9}, Unit{"h", 3600e9}, Unit{"m", 60e9}, Unit{"s", 1e9},
-                                     Unit{"ms", 1e6},    Unit{"us", 1e3}};
+  static constexpr std::array kShown{Unit{"d", 86400e9}, Unit{"h", 3600e9}, Unit{"m", 60e9},
+                                     Unit{"s", 1e9},     Unit{"ms", 1e6},   Unit{"us", 1e3}};
   const auto ns = static_cast<double>(duration.count());
   for (const Unit& unit : kShown) {
     if (ns >= unit.factor) return fmt::format("{:.4g}{}", ns / unit.factor, unit.name);

@@ -10,7 +10,8 @@
 
 namespace fastlogd {
 
-/// "512", "64KiB", "1.5GiB", "10MB" (decimal) -> bytes. Refuses signs, overflow and unknown units, naming them.
+/// "512", "64KiB", "1.5GiB", "10MB" (decimal) -> bytes. Refuses signs, overflow and unknown units, naming
+/// them.
 [[nodiscard]] Result<std::uint64_t> parse_bytes(std::string_view text);
 
 /// "100ms", "1s", "5m", "12h", "30d", "2w" -> nanoseconds. A bare number needs a unit unless it is 0.

@@ -19,10 +19,10 @@ enum class ListenerFormat : std::uint8_t { automatic, syslog, raw };
 struct ListenerOptions {
   std::string name;
   ListenerTransport transport = ListenerTransport::unix_stream;
-  std::string path;            ///< unix-*: socket path
-  mode_t mode = 0666;          ///< unix-*: mode of the socket file
-  std::string address;         ///< tcp, udp: numeric IPv4 or IPv6
-  std::uint16_t port = 0;      ///< tcp, udp; 0 lets the kernel choose (tests)
+  std::string path;        ///< unix-*: socket path
+  mode_t mode = 0666;      ///< unix-*: mode of the socket file
+  std::string address;     ///< tcp, udp: numeric IPv4 or IPv6
+  std::uint16_t port = 0;  ///< tcp, udp; 0 lets the kernel choose (tests)
   std::string stream = "main";
   ListenerFraming framing = ListenerFraming::automatic;  ///< tcp, unix-stream
   ListenerFormat format = ListenerFormat::automatic;
@@ -38,7 +38,7 @@ struct LimitOptions {
 
 /// Needs a restart.
 struct IoOptions {
-  unsigned threads = 0;  ///< 0: one for every two cores, at least one
+  unsigned threads = 0;                                ///< 0: one for every two cores, at least one
   std::size_t ring_bytes = limits::kRingBytesDefault;  ///< per io thread and stream, a power of two
   friend bool operator==(const IoOptions&, const IoOptions&) = default;
 };

@@ -8,8 +8,8 @@ namespace {
 constexpr std::size_t kFixedBytes = 8;
 
 std::size_t unpadded_bytes(const Extension& extension) {
-  return kFixedBytes + (extension.sender_time_ns == kNoTime ? 0 : sizeof(std::int64_t)) + extension.procid.size() +
-         extension.msgid.size();
+  return kFixedBytes + (extension.sender_time_ns == kNoTime ? 0 : sizeof(std::int64_t)) +
+         extension.procid.size() + extension.msgid.size();
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The small extension of a stored record: where the message starts and what the sender's header said that is not
-// part of the kept slice. Both the appender (write) and the readers (read) use this one definition.
+// The small extension of a stored record: where the message starts and what the sender's header said that is
+// not part of the kept slice. Both the appender (write) and the readers (read) use this one definition.
 #pragma once
 
 #include <cstddef>

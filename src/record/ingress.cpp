@@ -42,9 +42,10 @@ void write_source_definition(std::uint32_t slot, const SourceView& source, std::
                  source.identifier.size() <= limits::kIdentifierBytesMax);
   const std::size_t total = source_definition_bytes(source);
   std::memset(to + total - 8, 0, 8);
-  const EntryHeader header{.entry_bytes = static_cast<std::uint32_t>(total),
-                           .kind = EntryKind::source_definition,
-                           .payload_bytes = static_cast<std::uint32_t>(source.host.size() + source.identifier.size())};
+  const EntryHeader header{
+      .entry_bytes = static_cast<std::uint32_t>(total),
+      .kind = EntryKind::source_definition,
+      .payload_bytes = static_cast<std::uint32_t>(source.host.size() + source.identifier.size())};
   const SourceFields fields{.slot = slot,
                             .transport = source.transport,
                             .host_bytes = static_cast<std::uint8_t>(source.host.size()),
@@ -61,15 +62,24 @@ void write_source_definition(std::uint32_t slot, const SourceView& source, std::
 
 std::string_view loss_reason_name(LossReason reason) {
   switch (reason) {
-    case LossReason::none: return "none";
-    case LossReason::kernel_udp: return "kernel_udp";
-    case LossReason::client: return "client";
-    case LossReason::ring_full: return "ring_full";
-    case LossReason::shutdown: return "shutdown";
-    case LossReason::segment_full: return "segment_full";
-    case LossReason::sender_error: return "sender_error";
-    case LossReason::damaged: return "damaged";
-    case LossReason::retention: return "retention";
+    case LossReason::none:
+      return "none";
+    case LossReason::kernel_udp:
+      return "kernel_udp";
+    case LossReason::client:
+      return "client";
+    case LossReason::ring_full:
+      return "ring_full";
+    case LossReason::shutdown:
+      return "shutdown";
+    case LossReason::segment_full:
+      return "segment_full";
+    case LossReason::sender_error:
+      return "sender_error";
+    case LossReason::damaged:
+      return "damaged";
+    case LossReason::retention:
+      return "retention";
   }
   return "unknown";
 }

@@ -1,14 +1,16 @@
 // What travels through a ring between an io thread and the appender: the layout of ring entries.
 //
-// The ring knows only bytes. It carries entries of two kinds, each a multiple of 8 bytes long and never split:
+// The ring knows only bytes. It carries entries of two kinds, each a multiple of 8 bytes long and never
+// split:
 //
 //   SourceDefinition   "from now on slot N means this sender"; written before the slot's first use
 //   Block              received bytes as they came, and behind them one Descriptor per complete message
 //
 //   Block:  | EntryHeader 24 | received bytes, padded to 8 | Descriptor 0 | Descriptor 1 | ...
 //
-// A socket receives straight into the reserved span, so a message is copied in user space exactly once: by the
-// appender, from here into the segment. Descriptors name slices of the received bytes; they do not own any.
+// A socket receives straight into the reserved span, so a message is copied in user space exactly once: by
+// the appender, from here into the segment. Descriptors name slices of the received bytes; they do not own
+// any.
 #pragma once
 
 #include <array>
@@ -28,7 +30,7 @@ namespace fastlogd::ingress {
 enum class EntryKind : std::uint32_t { block = 1, source_definition = 2 };
 
 struct EntryHeader {
-  std::uint32_t entry_bytes = 0;       ///< whole entry, a multiple of 8
+  std::uint32_t entry_bytes = 0;  ///< whole entry, a multiple of 8
   EntryKind kind = EntryKind::block;
   std::uint32_t payload_bytes = 0;     ///< received bytes (Block) or host + identifier (SourceDefinition)
   std::uint32_t descriptor_count = 0;  ///< Block only
@@ -65,7 +67,9 @@ struct SourceFields {
 };
 static_assert(sizeof(SourceFields) == 24);
 
-[[nodiscard]] constexpr std::size_t align8(std::size_t n) { return (n + 7) & ~std::size_t{7}; }
+[[nodiscard]] constexpr std::size_t align8(std::size_t n) {
+  return (n + 7) & ~std::size_t{7};
+}
 
 /// Ring bytes a block of `payload_bytes` with `descriptors` messages takes.
 [[nodiscard]] constexpr std::size_t block_bytes(std::size_t payload_bytes, std::size_t descriptors) {
@@ -83,7 +87,9 @@ class EntryView {
 
   [[nodiscard]] const EntryHeader& header() const { return header_; }
   [[nodiscard]] std::size_t entry_bytes() const { return header_.entry_bytes; }
-  [[nodiscard]] const char* payload() const { return reinterpret_cast<const char*>(at_ + sizeof(EntryHeader)); }
+  [[nodiscard]] const char* payload() const {
+    return reinterpret_cast<const char*>(at_ + sizeof(EntryHeader));
+  }
   /// Block only.
   [[nodiscard]] std::span<const Descriptor> descriptors() const;
   /// SourceDefinition only; views into the ring.
@@ -98,18 +104,19 @@ class EntryView {
 /// Writes a SourceDefinition; `to` holds source_definition_bytes(source). Host and identifier within limits.
 void write_source_definition(std::uint32_t slot, const SourceView& source, std::byte* to);
 
-/// What an io thread could not put into the ring, per ring. The io thread counts; the appender reads each cycle and
-/// turns growth into a GAP. Loss before receipt (kernel, client) is kept apart from what the daemon dropped itself.
+/// What an io thread could not put into the ring, per ring. The io thread counts; the appender reads each
+/// cycle and turns growth into a GAP. Loss before receipt (kernel, client) is kept apart from what the daemon
+/// dropped itself.
 enum class LossReason : std::uint8_t {
   none,
-  kernel_udp,       ///< before receipt: the socket's buffer was full (SO_RXQ_OVFL)
-  client,           ///< before receipt: the client says it dropped
-  ring_full,        ///< received as a datagram that could not wait
-  shutdown,         ///< still unread or unfinished when the drain's bound ran out
-  segment_full,     ///< the stream's when_full policy is drop-newest and no space was left
-  sender_error,     ///< refused content of a peer that was closed
-  damaged,          ///< recovery set bytes aside
-  retention,        ///< a reader was overtaken: never counted as dropped
+  kernel_udp,    ///< before receipt: the socket's buffer was full (SO_RXQ_OVFL)
+  client,        ///< before receipt: the client says it dropped
+  ring_full,     ///< received as a datagram that could not wait
+  shutdown,      ///< still unread or unfinished when the drain's bound ran out
+  segment_full,  ///< the stream's when_full policy is drop-newest and no space was left
+  sender_error,  ///< refused content of a peer that was closed
+  damaged,       ///< recovery set bytes aside
+  retention,     ///< a reader was overtaken: never counted as dropped
 };
 inline constexpr std::size_t kLossReasons = 9;
 [[nodiscard]] std::string_view loss_reason_name(LossReason reason);

@@ -1,4 +1,5 @@
-// Where a frame lies in a stream's log. A type of its own, so that it can't be mixed up with a ring's position.
+// Where a frame lies in a stream's log. A type of its own, so that it can't be mixed up with a ring's
+// position.
 #pragma once
 
 #include <compare>
@@ -6,7 +7,8 @@
 
 namespace fastlogd {
 
-/// segment index << 32 | offset / 8: the same split for every segment size, so positions order and compare as numbers.
+/// segment index << 32 | offset / 8: the same split for every segment size, so positions order and compare as
+/// numbers.
 struct LogPosition {
   std::uint64_t value = 0;
 

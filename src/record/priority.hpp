@@ -1,4 +1,5 @@
-// Syslog severity and facility (RFC 5424 section 6.2.1) and their names as logger(1) and journalctl(1) spell them.
+// Syslog severity and facility (RFC 5424 section 6.2.1) and their names as logger(1) and journalctl(1) spell
+// them.
 #pragma once
 
 #include <cstdint>

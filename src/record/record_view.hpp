@@ -45,10 +45,11 @@ struct RecordView {
   Priority priority;
   RecordFlags flags;
   SourceView source;
-  std::string_view slice;           ///< the contiguous bytes that were kept of what arrived
-  std::uint32_t message_start = 0;  ///< offset in `slice` where the message begins (after structured data and BOM)
-  std::string_view procid;          ///< RFC 5424 PROCID or the pid in an RFC 3164 tag; empty if none
-  std::string_view msgid;           ///< RFC 5424 MSGID; empty if none
+  std::string_view slice;  ///< the contiguous bytes that were kept of what arrived
+  std::uint32_t message_start =
+      0;                    ///< offset in `slice` where the message begins (after structured data and BOM)
+  std::string_view procid;  ///< RFC 5424 PROCID or the pid in an RFC 3164 tag; empty if none
+  std::string_view msgid;   ///< RFC 5424 MSGID; empty if none
 
   [[nodiscard]] std::string_view message() const { return slice.substr(message_start); }
   /// RFC 5424 STRUCTURED-DATA as sent; "" if there is none or it is "-".

@@ -8,8 +8,8 @@
 
 namespace fastlogd::segment {
 
-/// Unnumbered: records were lost before they got a sequence number (first and last are 0, count says how many, 0 if
-/// nobody knows). Numbered: the records first..last had numbers and are gone.
+/// Unnumbered: records were lost before they got a sequence number (first and last are 0, count says how
+/// many, 0 if nobody knows). Numbered: the records first..last had numbers and are gone.
 struct Gap {
   ingress::LossReason reason = ingress::LossReason::none;
   std::uint64_t count = 0;

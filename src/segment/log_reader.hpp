@@ -1,4 +1,5 @@
-// Reads one stream's log in order: across segments, behind a running daemon or from a directory nobody writes.
+// Reads one stream's log in order: across segments, behind a running daemon or from a directory nobody
+// writes.
 #pragma once
 
 #include <chrono>
@@ -14,18 +15,18 @@
 
 namespace fastlogd::segment {
 
-/// How segments are read. Mapped is faster and for programs outside the daemon. Pread turns a bad sector or a foreign
-/// truncate into an error instead of SIGBUS: the daemon's own followers and verify use it.
+/// How segments are read. Mapped is faster and for programs outside the daemon. Pread turns a bad sector or a
+/// foreign truncate into an error instead of SIGBUS: the daemon's own followers and verify use it.
 enum class Access : std::uint8_t { mapped, pread };
 
 /// One thing read. Views live until the reader's next call.
 struct LogItem {
   enum class Kind : std::uint8_t { record, gap };
   Kind kind = Kind::record;
-  RecordView record;      ///< kind record
-  Gap gap;                ///< kind gap
-  LogPosition position;   ///< of this item's frame; for a reader's own gap, where reading goes on
-  LogPosition next;       ///< where reading goes on behind it: what a cursor stores
+  RecordView record;     ///< kind record
+  Gap gap;               ///< kind gap
+  LogPosition position;  ///< of this item's frame; for a reader's own gap, where reading goes on
+  LogPosition next;      ///< where reading goes on behind it: what a cursor stores
 };
 
 enum class ReadStatus : std::uint8_t {
@@ -34,12 +35,13 @@ enum class ReadStatus : std::uint8_t {
   failed,     ///< error() says why; the reader stays where it is
 };
 
-/// Never sees a torn frame: a live log is read only below its committed position, a dead one by checksum up to the
-/// first invalid frame. When retention overtakes the reader, it reports a numbered gap (reason retention) and goes on
-/// at the oldest record there is. Not thread-safe; one per thread.
+/// Never sees a torn frame: a live log is read only below its committed position, a dead one by checksum up
+/// to the first invalid frame. When retention overtakes the reader, it reports a numbered gap (reason
+/// retention) and goes on at the oldest record there is. Not thread-safe; one per thread.
 class LogReader {
  public:
-  /// `directory` is a stream's directory. Fails if it does not exist or holds no log (and no daemon has one open).
+  /// `directory` is a stream's directory. Fails if it does not exist or holds no log (and no daemon has one
+  /// open).
   [[nodiscard]] static Result<LogReader> open(const std::string& directory, Access access,
                                               FileSystem& files = posix_file_system());
   LogReader(LogReader&&) noexcept;
@@ -54,21 +56,22 @@ class LogReader {
   void seek_oldest();
   /// Behind the newest published record.
   void seek_end();
-  /// A position from LogItem::next (or LogItem::position). One that retention has removed yields a gap on next().
+  /// A position from LogItem::next (or LogItem::position). One that retention has removed yields a gap on
+  /// next().
   [[nodiscard]] Result<> seek(LogPosition position);
   /// The first record with this sequence number or a higher one.
   [[nodiscard]] Result<> seek_sequence(Sequence sequence);
   /// The first record received at or after `time_ns`.
   [[nodiscard]] Result<> seek_time(std::int64_t time_ns);
 
-  /// Waits until something new may be readable or the time is over. Returns at once without a live daemon... after
-  /// sleeping at most `timeout`. Call it after next() said caught_up.
+  /// Waits until something new may be readable or the time is over. Returns at once without a live daemon...
+  /// after sleeping at most `timeout`. Call it after next() said caught_up.
   void wait(std::chrono::nanoseconds timeout);
 
   [[nodiscard]] LogPosition position() const;
   [[nodiscard]] LogPosition committed() const;  ///< end of what is published
-  [[nodiscard]] LogPosition durable() const;    ///< end of what is known to be on disk; 0 without a live daemon
-  [[nodiscard]] bool live() const;              ///< a daemon holds the log open
+  [[nodiscard]] LogPosition durable() const;  ///< end of what is known to be on disk; 0 without a live daemon
+  [[nodiscard]] bool live() const;            ///< a daemon holds the log open
   [[nodiscard]] const Error& error() const;
 
  private:
