@@ -1,0 +1,74 @@
+// Records as lines: for the text file, fastlogctl and the page.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "record/ingress.hpp"
+#include "record/record_view.hpp"
+#include "view/local_time.hpp"
+
+namespace fastlogd::view {
+
+enum class OutputFormat : std::uint8_t {
+  short_form,     ///< `Nov 22 23:05:01 host ident[pid]: message`, as journalctl and rsyslog write it
+  short_iso,      ///< the same with `2026-11-22T23:05:01+01:00`
+  short_precise,  ///< the same with `Nov 22 23:05:01.123456`
+  json,           ///< one object a line, see json.hpp
+  cat,            ///< the message alone
+  raw,            ///< the kept slice as it arrived
+};
+
+/// "short", "short-iso", "short-precise", "json", "cat", "raw".
+[[nodiscard]] std::optional<OutputFormat> parse_output_format(std::string_view name);
+
+struct TextOptions {
+  OutputFormat format = OutputFormat::short_form;
+  /// Control characters as \n, \r, \xNN (tab stays), so that a message is one line and can't drive a
+  /// terminal; drops one trailing CR. A backslash is not escaped: lines stay searchable, json is the exact
+  /// form. For the text file and for terminals; it never touches json or raw.
+  bool escape = false;
+  bool colour = false;  ///< ANSI colours by severity, as journalctl: err and above red, warning yellow, ...
+  std::string local_host = "localhost";  ///< shown for records of local transports, which claim no host
+};
+
+/// A stretch of missing records, in plain fields (segment::Gap says the same below this layer).
+struct GapView {
+  ingress::LossReason reason = ingress::LossReason::none;
+  std::uint64_t count = 0;  ///< unnumbered records lost; 0: nobody knows how many
+  Sequence first;           ///< 0: the lost records had no numbers
+  Sequence last;
+  std::int64_t from_ns = 0;  ///< receive time before the gap, 0 unknown
+  std::int64_t to_ns = 0;
+};
+
+/// Renders records and gaps, each with its newline. Deterministic: the same record and options give the same
+/// bytes. One per thread: it remembers the last second's time and the last source's prefix.
+class RecordRenderer {
+ public:
+  explicit RecordRenderer(TextOptions options);
+
+  /// The shown time is the receive time, which is the order of the log; json has the sender's too.
+  void append(std::string& out, const RecordView& record);
+
+  /// `-- gap: 17 records lost (kernel_udp) between ... --`, or an object with the key "gap".
+  void append_gap(std::string& out, const GapView& gap);
+
+  [[nodiscard]] const TextOptions& options() const { return options_; }
+
+ private:
+  void append_line(std::string& out, const RecordView& record);
+  void append_prefix(std::string& out, const RecordView& record);
+  void append_message(std::string& out, std::string_view message) const;
+
+  TextOptions options_;
+  LocalTime local_time_;
+};
+
+/// Appends `text` with control characters as \n, \r, \xNN; tab stays.
+void append_escaped(std::string& out, std::string_view text);
+
+}  // namespace fastlogd::view
