@@ -3,8 +3,8 @@
 import re
 
 _PRI = re.compile(rb"<(\d{1,3})>")
-_RFC3164_TIME = re.compile(rb"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d ")
-_TAG = re.compile(rb"([^\s:\[]{1,128})(\[[^\]\s]*\])?: ?")
+_RFC3164_TIME = re.compile(rb"([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[-+:.\dZ]*) ")
+_TAG = re.compile(rb"([^\s:\[]{1,128})(\[[^\]\s]*\])?:( |$)")
 _HOST = re.compile(rb"([^\s:\[]+) ")
 _SD_ELEMENT = re.compile(rb'\[(?:[^\]"\\]|"(?:[^"\\\]]|\\.)*")*\]', re.DOTALL)
 _OCTET_COUNT = re.compile(rb"([1-9][0-9]{0,6}) ")

@@ -1,0 +1,75 @@
+"""Numbered lines at a set rate, and the check that each came out exactly once and in order."""
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+_PATTERN = re.compile(rb"load-(\w+)-(\d{9})")
+
+
+def numbered(name: str, number: int, size: int = 100) -> bytes:
+    """`load-NAME-000000042 xxx...`, `size` bytes with its newline."""
+    head = b"load-%s-%09d " % (name.encode(), number)
+    return head + b"x" * (size - len(head) - 1) + b"\n"
+
+
+class Load(threading.Thread):
+    """Sends numbered lines over one connection until stopped or until `count` are sent.
+
+    `sent` counts lines whose sendall() has returned; `error` is what ended it early, e.g. a killed daemon.
+    """
+
+    def __init__(self, connect: Callable[[], socket.socket], name: str = "a", rate: float = 20_000,
+                 count: int | None = None, size: int = 100):
+        super().__init__(daemon=True)
+        self.name_in_lines, self.rate, self.count, self.size = name, rate, count, size
+        self.sent = 0
+        self.error: OSError | None = None
+        self._connection = connect()
+        self._stop_asked = threading.Event()
+
+    def run(self) -> None:
+        batch = max(1, int(self.rate / 200))
+        started = time.monotonic()
+        try:
+            while not self._stop_asked.is_set() and self.sent != self.count:
+                end = self.sent + batch if self.count is None else min(self.count, self.sent + batch)
+                self._connection.sendall(
+                    b"".join(numbered(self.name_in_lines, n, self.size) for n in range(self.sent, end)))
+                self.sent = end
+                ahead = self.sent / self.rate - (time.monotonic() - started)
+                if ahead > 0:
+                    self._stop_asked.wait(ahead)
+        except OSError as error:
+            self.error = error
+        finally:
+            self._connection.close()
+
+    def stop(self) -> int:
+        """Ends it; returns how many lines were sent."""
+        self._stop_asked.set()
+        self.join(60)
+        assert not self.is_alive(), "the daemon no longer reads"
+        return self.sent
+
+    def finish(self, timeout: float = 120) -> int:
+        """Waits until all `count` lines are sent."""
+        self.join(timeout)
+        assert not self.is_alive() and self.error is None, (self.sent, self.error)
+        return self.sent
+
+
+def numbers(output: bytes, name: str = "a") -> list[int]:
+    """The numbers of that name's lines, in the order they stand in."""
+    wanted = name.encode()
+    return [int(number) for found, number in _PATTERN.findall(output) if found == wanted]
+
+
+def check_exactly_once(output: bytes, count: int, name: str = "a") -> None:
+    """Every line 0..count-1 once, in order; says which is the first that is not."""
+    found = numbers(output, name)
+    for expected, number in enumerate(found):
+        assert number == expected, f"{name}: {number} where {expected} was due; {len(found)} of {count} lines"
+    assert len(found) == count, f"{name}: {len(found)} lines, {count} were sent"
