@@ -1,0 +1,111 @@
+"""`fastlogctl tail -f` and `tail -F` on the text file show every record exactly once: across rolls, rotations, a restart."""
+
+import contextlib
+import pathlib
+import subprocess
+import time
+
+from support.daemon import Daemon, eventually
+from support.load import Load, check_exactly_once, numbers
+
+PER_RUN = 300_000
+
+
+@contextlib.contextmanager
+def following(command: list[str], output: pathlib.Path):
+    """Runs a follower with its output in a file until the block ends."""
+    with output.open("wb") as out, output.with_suffix(".err").open("wb") as errors:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=errors)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def last_number(output: pathlib.Path) -> int:
+    """The newest number that has come out, -1 before the first."""
+    with output.open("rb") as file:
+        file.seek(max(0, output.stat().st_size - 4096))
+        found = numbers(file.read())
+    return found[-1] if found else -1
+
+
+def send(daemon: Daemon, rate: float, first_run: bool) -> None:
+    """A run of PER_RUN lines; the second goes on counting where the first ended."""
+    load = Load(daemon.connect, rate=rate, count=PER_RUN if first_run else 2 * PER_RUN)
+    load.sent = 0 if first_run else PER_RUN
+    load.start()
+    load.finish()
+
+
+def test_fastlogctl_tail_shows_every_record_once_at_100000_a_second(idle_daemon, folder):
+    daemon = idle_daemon.start()
+    output = folder / "followed"
+    with following(daemon.ctl_command("tail", "-f", "-n", "all", "-o", "cat"), output) as follower:
+        send(daemon, 100_000, first_run=True)
+        eventually(lambda: last_number(output) == PER_RUN - 1, 30)
+        daemon.restart()
+        send(daemon, 100_000, first_run=False)
+        eventually(lambda: last_number(output) == 2 * PER_RUN - 1, 30)
+        assert follower.poll() is None
+    check_exactly_once(output.read_bytes(), 2 * PER_RUN)
+    assert len(list(daemon.log_directory.glob("*.flog"))) > 8, "segments were meant to roll"
+
+
+def test_tail_on_the_text_file_shows_every_record_once_at_25000_a_second(idle_daemon, folder):
+    daemon = idle_daemon.with_text(rotate_bytes="8MiB", keep=20).start()
+    output = folder / "followed"
+    with following(["tail", "-n", "+1", "-F", str(daemon.text_path)], output):
+        send(daemon, 25_000, first_run=True)
+        eventually(lambda: last_number(output) == PER_RUN - 1, 30)
+        daemon.restart()
+        send(daemon, 25_000, first_run=False)
+        eventually(lambda: last_number(output) == 2 * PER_RUN - 1, 30)
+    check_exactly_once(output.read_bytes(), 2 * PER_RUN)
+    assert daemon.text_path.with_name("main.log.2").exists(), "the text file was meant to rotate"
+
+
+def test_the_text_files_together_are_the_log_after_a_kill(idle_daemon):
+    """A kill in mid-write: the new daemon goes on at the byte where the old one stopped."""
+    daemon = idle_daemon.with_text(rotate_bytes="2MiB", keep=100).start()
+    for _ in range(3):
+        load = Load(daemon.connect, rate=50_000)
+        load.start()
+        eventually(lambda: load.sent > 40_000)
+        daemon.kill()
+        load.stop()
+        daemon.start()
+    stored = daemon.quiesce()
+    log = numbers(b"\n".join(daemon.cat()))
+
+    def text() -> list[int]:
+        names = sorted(daemon.text_path.parent.glob("main.log*"), key=lambda path: -int(path.suffix[1:] or 0)
+                       if path.suffix[1:].isdigit() else 1)
+        return numbers(b"".join(path.read_bytes() for path in names))
+
+    eventually(lambda: len(text()) >= len(log), 20)
+    assert text() == log
+    assert stored.in_flight == 0
+
+
+def test_tail_shows_the_newest_first_and_ends_without_f(daemon):
+    Load(daemon.connect, rate=1e9, count=1000).run()
+    daemon.quiesce(1000)
+    assert numbers(daemon.ctl("tail", "-n", "3", "-o", "cat").stdout) == [997, 998, 999]
+    assert len(daemon.ctl("tail", "-o", "cat").stdout.splitlines()) == 10
+    assert len(daemon.ctl("tail", "-n", "all", "-o", "cat").stdout.splitlines()) == 1000
+
+
+def test_a_record_is_readable_within_100_ms_of_its_receipt(daemon, folder):
+    output = folder / "followed"
+    with following(daemon.ctl_command("tail", "-f", "-n", "0", "-o", "cat"), output), daemon.connect() as connection:
+        delays = []
+        for number in range(50):
+            connection.sendall(b"load-a-%09d\n" % number)
+            sent = time.monotonic()
+            eventually(lambda number=number: last_number(output) == number, 5, 0.001)
+            delays.append(time.monotonic() - sent)
+            time.sleep(0.02)
+    delays = sorted(delays[5:])  # the first ones also start the follower
+    assert delays[-3] < 0.1, delays[-5:]

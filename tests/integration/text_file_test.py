@@ -1,0 +1,75 @@
+"""The text file: one line per record, nothing in it that could break a line or a terminal, rotated as tail -F needs it."""
+
+import pathlib
+import subprocess
+
+from support.daemon import eventually
+
+
+def lines_when(path: pathlib.Path, count: int) -> list[bytes]:
+    eventually(lambda: path.exists() and path.read_bytes().count(b"\n") >= count)
+    return path.read_bytes().splitlines()
+
+
+def test_a_record_is_one_line_whatever_it_holds(idle_daemon):
+    daemon = idle_daemon.with_text().start()
+    with daemon.connect() as connection:
+        connection.sendall(b"first\0two\nlines\0\x1b[31mred\0windows\r\0tab\there\0")
+    lines = lines_when(daemon.text_path, 5)
+    assert len(lines) == 5
+    for line, end in zip(lines, [b"first", rb"two\nlines", rb"\x1b[31mred", b"windows", b"tab\there"]):
+        assert line.endswith(end), (line, end)
+
+
+def test_a_line_reads_as_syslog_files_do(idle_daemon):
+    daemon = idle_daemon.with_text().start()
+    subprocess.run(["logger", "--socket", daemon.target("unix-datagram").path, "--tag", "app", "--id=42", "hello there"], check=True)
+    (line,) = lines_when(daemon.text_path, 1)
+    assert line.endswith(b" app[42]: hello there")
+
+
+def test_rotation_keeps_as_many_files_as_it_was_told(idle_daemon):
+    daemon = idle_daemon.with_text(rotate_bytes="64KiB", keep=3).start()
+    names = [daemon.text_path.with_name(f"main.log.{number}") for number in range(1, 5)]
+    with daemon.connect() as connection:
+        def send_until_rotated() -> bool:
+            connection.sendall(b"r" * 99 + b"\n" + b"s" * 9900 + b"\n")
+            return daemon.metrics().sum("fastlogd_text_rotations_total") >= 5
+        eventually(send_until_rotated, 30)
+    assert [name.exists() for name in names] == [True, True, True, False]
+    assert not daemon.text_path.is_symlink()
+
+
+def test_rotate_on_request_starts_a_new_file(idle_daemon):
+    daemon = idle_daemon.with_text().start()
+    with daemon.connect() as connection:
+        connection.sendall(b"before\n")
+        lines_when(daemon.text_path, 1)
+        daemon.ctl("rotate")
+        eventually(lambda: daemon.text_path.with_name("main.log.1").exists())
+        connection.sendall(b"after\n")
+        assert lines_when(daemon.text_path, 1)[-1].endswith(b"after")
+
+
+def test_a_reload_adds_moves_and_removes_the_text_file(daemon):
+    with daemon.connect() as connection:
+        connection.sendall(b"before there was one\n")
+        daemon.quiesce(1)
+        daemon.with_text().write_config()
+        eventually(daemon.text_path.exists)
+        connection.sendall(b"into the first\n")
+        eventually(lambda: b"into the first" in daemon.text_path.read_bytes())
+        other = daemon.text_path.with_name("other.log")
+        daemon.stream["text"]["path"] = str(other)
+        daemon.write_config()
+        eventually(other.exists)
+        connection.sendall(b"into the second\n")
+        eventually(lambda: b"into the second" in other.read_bytes())
+        assert b"into the second" not in daemon.text_path.read_bytes()
+        del daemon.stream["text"]
+        before = daemon.metrics().reloads[0]
+        daemon.write_config()
+        eventually(lambda: daemon.metrics().reloads[0] == before + 1)
+        connection.sendall(b"into none\n")
+        daemon.quiesce(4)
+    assert b"into none" not in other.read_bytes()
