@@ -75,7 +75,7 @@ class StreamFramer {
   std::size_t split_lines(std::string_view bytes, Output& out);
   std::size_t split_counted(std::string_view bytes, Output& out);
   bool find_delimiter(std::string_view bytes);
-  std::size_t skip_line(std::string_view bytes, std::size_t at);
+  std::size_t keep_unfinished_line(std::string_view bytes, std::size_t at, Output& out);
 
   std::size_t record_bytes_max_;
   std::size_t scanned_ = 0;     // bytes of the unfinished tail known to hold no delimiter
@@ -85,22 +85,5 @@ class StreamFramer {
   bool skip_line_ = false;    // lines: inside a message that was cut
   bool skip_filler_ = false;  // one NUL after LF (lines) or one LF after a counted message is not content
 };
-
-/// What a peer that doesn't speak syslog at all has sent first.
-enum class FirstBytes : std::uint8_t {
-  text,       ///< go on
-  undecided,  ///< too few bytes to tell: ask again with more, at the end of the stream it is text
-  tls,        ///< a TLS hello on a plain port
-  gzip,       ///< a raw gzip stream
-  zlib,       ///< a raw zlib stream
-  pickle,     ///< Python's logging.handlers.SocketHandler
-};
-
-/// Looks at the first bytes of a connection or datagram (at most kFirstBytes matter).
-[[nodiscard]] FirstBytes classify_first_bytes(std::string_view bytes);
-inline constexpr std::size_t kFirstBytes = 6;
-
-/// Why a peer is refused, as a sentence for the diagnostics: "the peer speaks TLS, this port is plain text".
-[[nodiscard]] std::string_view refusal_text(FirstBytes kind);
 
 }  // namespace fastlogd::wire

@@ -24,16 +24,17 @@ class ParseContext {
   /// behind it.
   ParseContext(std::int64_t now_ns, std::int32_t utc_offset_seconds, bool host_expected);
 
-  [[nodiscard]] std::int64_t now_ns() const { return now_ns_; }
   [[nodiscard]] std::int64_t utc_offset_seconds() const { return utc_offset_seconds_; }
   [[nodiscard]] bool host_expected() const { return host_expected_; }
-  /// The year of now_ns in that zone.
-  [[nodiscard]] int year() const { return year_; }
+  /// The latest moment a timestamp without a year may mean, a week from now: seconds in that zone, and their
+  /// year.
+  [[nodiscard]] std::int64_t latest_seconds() const { return latest_seconds_; }
+  [[nodiscard]] int latest_year() const { return latest_year_; }
 
  private:
-  std::int64_t now_ns_;
-  std::int32_t utc_offset_seconds_;
-  int year_;
+  std::int64_t utc_offset_seconds_;
+  std::int64_t latest_seconds_;
+  int latest_year_;
   bool host_expected_;
 };
 
