@@ -1,0 +1,102 @@
+#include "segment/frame_scan.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "record/extension.hpp"
+
+namespace fastlogd::segment {
+namespace {
+
+constexpr std::size_t kReadBytes = std::size_t{256} * 1024;
+
+/// A concurrent writer stores the commit word last, with release.
+std::uint64_t load_commit(const std::byte* at) {
+  auto* word = const_cast<std::uint64_t*>(reinterpret_cast<const std::uint64_t*>(at));
+  return std::atomic_ref<std::uint64_t>(*word).load(std::memory_order_acquire);
+}
+
+bool is_known(FrameType type) {
+  const auto value = static_cast<std::uint8_t>(type);
+  return (value >= 1 && value <= 8) || (value & kSkippableTypeBit) != 0;
+}
+
+}  // namespace
+
+FrameStatus check_frame(std::span<const std::byte> bytes, std::uint64_t offset, std::uint32_t salt,
+                        FrameView& frame) {
+  if (bytes.size() < kFrameHeaderBytes) return FrameStatus::short_bytes;
+  const std::uint64_t commit = load_commit(bytes.data());
+  if (commit == 0) return FrameStatus::unpublished;
+  const std::uint64_t length = commit & 0xffffffff;
+  if (length < kFrameHeaderBytes || padded(length) > next_block(offset) - offset) return FrameStatus::invalid;
+  if (padded(length) > bytes.size()) return FrameStatus::short_bytes;
+  FrameHeader header;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  header.commit = commit;
+  const auto stored = bytes.subspan(kFrameHeaderBytes, padded(length) - kFrameHeaderBytes);
+  if (frame_checksum(salt, offset, header, stored) != header.crc()) return FrameStatus::invalid;
+  if (!is_known(header.type)) return FrameStatus::unknown;
+  frame = FrameView{.header = header, .offset = offset, .payload = stored.first(length - kFrameHeaderBytes)};
+  return FrameStatus::valid;
+}
+
+std::uint64_t skip_block_rest(std::uint64_t offset) {
+  const std::uint64_t block_end = next_block(offset);
+  return block_end - offset < kFrameHeaderBytes ? block_end : offset;
+}
+
+bool decode_record(const FrameView& frame, RecordView& record) {
+  const std::size_t extension_size = std::size_t{frame.header.extension_words} * 8;
+  if (extension_size > frame.payload.size()) return false;
+  const auto slice = frame.payload.subspan(extension_size);
+  Extension extension;
+  if (!read_extension(frame.payload.first(extension_size), slice.size(), extension)) return false;
+  record.sequence = Sequence{frame.header.sequence};
+  record.receive_time_ns = frame.header.time_ns;
+  record.sender_time_ns = extension.sender_time_ns;
+  record.priority = Priority{frame.header.priority};
+  record.flags = RecordFlags{frame.header.flags};
+  record.slice = std::string_view(reinterpret_cast<const char*>(slice.data()), slice.size());
+  record.message_start = extension.message_start;
+  record.procid = extension.procid;
+  record.msgid = extension.msgid;
+  return frame.header.priority <= kPriorityMax;
+}
+
+Result<SegmentBytes> SegmentBytes::mapped(FileSystem& files, UniqueFd fd, std::uint64_t bytes) {
+  auto mapping = files.map(fd.get(), 0, bytes, PROT_READ, MAP_SHARED);
+  if (!mapping) return mapping.error();
+  SegmentBytes result = buffered(files, std::move(fd), bytes);
+  result.mapping_ = std::move(*mapping);
+  return result;
+}
+
+SegmentBytes SegmentBytes::buffered(FileSystem& files, UniqueFd fd, std::uint64_t bytes) {
+  SegmentBytes result;
+  result.files_ = &files;
+  result.fd_ = std::move(fd);
+  result.bytes_ = bytes;
+  return result;
+}
+
+Result<std::span<const std::byte>> SegmentBytes::from(std::uint64_t offset, std::uint64_t limit,
+                                                      std::size_t wanted) {
+  const std::uint64_t end = std::min({limit, next_block(offset), bytes_});
+  if (end <= offset) return std::span<const std::byte>{};
+  if (mapping_) return mapping_.bytes().subspan(offset, end - offset);
+  const bool inside = offset >= buffer_start_ && offset < buffer_end_;
+  if (!inside || buffer_end_ < std::min<std::uint64_t>(offset + wanted, end)) {
+    const std::size_t n = std::min<std::uint64_t>(std::max(kReadBytes, wanted), end - offset);
+    if (buffer_.size() < n) buffer_.resize(n);
+    auto got = files_->read_at(fd_.get(), std::span(buffer_).first(n), offset);
+    buffer_start_ = offset;
+    buffer_end_ = offset + (got ? *got : 0);
+    if (!got) return got.error();
+  }
+  const std::size_t skip = offset - buffer_start_;
+  return std::span<const std::byte>(buffer_).subspan(skip, std::min(buffer_end_, end) - offset);
+}
+
+}  // namespace fastlogd::segment

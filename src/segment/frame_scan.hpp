@@ -1,0 +1,73 @@
+// Reads frames from untrusted bytes: the one place where a frame of a file becomes a trusted view.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file_system.hpp"
+#include "record/record_view.hpp"
+#include "segment/format.hpp"
+
+namespace fastlogd::segment {
+
+/// A frame whose length, type, checksum and place have been checked. Views into the bytes it was read from.
+struct FrameView {
+  FrameHeader header;
+  std::uint64_t offset = 0;  ///< in the file
+  std::span<const std::byte> payload;
+
+  [[nodiscard]] std::uint64_t end() const { return offset + padded(header.length()); }
+};
+
+enum class FrameStatus : std::uint8_t {
+  valid,
+  unpublished,  ///< the commit word is zero
+  short_bytes,  ///< the frame may go on behind the bytes given
+  invalid,      ///< anything else: not a frame of this segment at this place
+  unknown,      ///< a valid frame of a type that must not be skipped
+};
+
+/// Checks the frame at file offset `offset`, whose bytes begin at `bytes` and are all there is up to the
+/// limit the caller trusts (committed position, end of the frames area).
+[[nodiscard]] FrameStatus check_frame(std::span<const std::byte> bytes, std::uint64_t offset,
+                                      std::uint32_t salt, FrameView& frame);
+
+/// If fewer bytes than a frame header are left in the block, the start of the next one; else `offset`.
+[[nodiscard]] std::uint64_t skip_block_rest(std::uint64_t offset);
+
+/// Makes a DATA frame a record. The source is left to the caller. False: the extension is damaged.
+[[nodiscard]] bool decode_record(const FrameView& frame, RecordView& record);
+
+/// The bytes of one segment file, through a mapping or through pread into a buffer. Views live until the next
+/// call.
+class SegmentBytes {
+ public:
+  /// Takes the descriptor. `bytes` is the file's size as its checked header states it.
+  [[nodiscard]] static Result<SegmentBytes> mapped(FileSystem& files, UniqueFd fd, std::uint64_t bytes);
+  [[nodiscard]] static SegmentBytes buffered(FileSystem& files, UniqueFd fd, std::uint64_t bytes);
+
+  SegmentBytes() = default;
+
+  /// What lies from `offset` on, up to `limit` or the end of the 1 MiB block, whichever comes first.
+  /// Buffered: reads at least `wanted` bytes if the limit allows, or fails with the system's error.
+  [[nodiscard]] Result<std::span<const std::byte>> from(std::uint64_t offset, std::uint64_t limit,
+                                                        std::size_t wanted);
+
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] explicit operator bool() const { return static_cast<bool>(fd_); }
+  /// Forgets what was buffered: unpublished bytes may have been published since.
+  void forget() { buffer_end_ = buffer_start_; }
+
+ private:
+  FileSystem* files_ = nullptr;
+  UniqueFd fd_;
+  std::uint64_t bytes_ = 0;
+  Mapping mapping_;
+  std::vector<std::byte> buffer_;
+  std::uint64_t buffer_start_ = 0;
+  std::uint64_t buffer_end_ = 0;
+};
+
+}  // namespace fastlogd::segment

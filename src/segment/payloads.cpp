@@ -1,0 +1,81 @@
+#include "segment/payloads.hpp"
+
+#include <cstring>
+
+namespace fastlogd::segment {
+namespace {
+
+template <class T>
+std::optional<T> decode_exact(std::span<const std::byte> payload) {
+  if (payload.size() != sizeof(T)) return std::nullopt;
+  T fields;
+  std::memcpy(&fields, payload.data(), sizeof fields);
+  return fields;
+}
+
+}  // namespace
+
+SourceView StoredSource::view() const {
+  SourceView view = fields;
+  view.host = host;
+  view.identifier = identifier;
+  return view;
+}
+
+std::optional<OpenPayload> decode_open(std::span<const std::byte> payload) {
+  const auto fields = decode_exact<OpenPayload>(payload);
+  if (!fields || fields->first_sequence == 0) return std::nullopt;
+  return fields;
+}
+
+std::optional<CheckpointPayload> decode_checkpoint(std::span<const std::byte> payload) {
+  return decode_exact<CheckpointPayload>(payload);
+}
+
+std::optional<SealPayload> decode_seal(std::span<const std::byte> payload) {
+  return decode_exact<SealPayload>(payload);
+}
+
+std::optional<Gap> decode_gap(std::span<const std::byte> payload) {
+  const auto fields = decode_exact<GapPayload>(payload);
+  if (!fields || fields->reason >= ingress::kLossReasons || fields->last_sequence < fields->first_sequence) {
+    return std::nullopt;
+  }
+  return Gap{.reason = static_cast<ingress::LossReason>(fields->reason),
+             .count = fields->count,
+             .first = Sequence{fields->first_sequence},
+             .last = Sequence{fields->last_sequence},
+             .from_ns = fields->from_ns,
+             .to_ns = fields->to_ns};
+}
+
+GapPayload encode_gap(const Gap& gap) {
+  return GapPayload{.reason = static_cast<std::uint64_t>(gap.reason),
+                    .count = gap.count,
+                    .first_sequence = gap.first.value,
+                    .last_sequence = gap.last.value,
+                    .from_ns = gap.from_ns,
+                    .to_ns = gap.to_ns};
+}
+
+std::optional<DecodedSource> decode_source(std::span<const std::byte> payload) {
+  SourcePayload fields;
+  if (payload.size() < sizeof fields) return std::nullopt;
+  std::memcpy(&fields, payload.data(), sizeof fields);
+  const auto text = payload.subspan(sizeof fields);
+  if (text.size() != std::size_t{fields.host_bytes} + fields.identifier_bytes) return std::nullopt;
+  const auto* chars = reinterpret_cast<const char*>(text.data());
+  DecodedSource decoded;
+  decoded.previous_source_offset = fields.previous_source_offset;
+  decoded.source.fields = SourceView{.transport = fields.transport,
+                                     .uid = fields.uid,
+                                     .gid = fields.gid,
+                                     .pid = fields.pid,
+                                     .host = {},
+                                     .identifier = {}};
+  decoded.source.host.assign(chars, fields.host_bytes);
+  decoded.source.identifier.assign(chars + fields.host_bytes, fields.identifier_bytes);
+  return decoded;
+}
+
+}  // namespace fastlogd::segment

@@ -1,0 +1,151 @@
+#include "segment/segment_cursor.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace fastlogd::segment {
+
+Result<SegmentCursor> SegmentCursor::open(FileSystem& files, const std::string& directory,
+                                          std::uint64_t index, Access access) {
+  auto opened = open_segment(files, directory, index);
+  if (!opened) return opened.error();
+  SegmentCursor cursor;
+  cursor.files_ = &files;
+  cursor.header_ = opened->header;
+  cursor.trailer_ = opened->trailer;
+  cursor.salt_ = checksum_salt(opened->header.segment_uuid);
+  const std::uint64_t bytes = opened->header.segment_bytes;
+  if (access == Access::pread) {
+    cursor.bytes_ = SegmentBytes::buffered(files, std::move(opened->fd), bytes);
+    return cursor;
+  }
+  auto mapped = SegmentBytes::mapped(files, std::move(opened->fd), bytes);
+  if (!mapped) return mapped.error();
+  cursor.bytes_ = std::move(*mapped);
+  return cursor;
+}
+
+std::uint64_t SegmentCursor::end_offset() const {
+  return trailer_ ? trailer_->end_offset : frames_end(header_.segment_bytes);
+}
+
+void SegmentCursor::refresh() {
+  bytes_.forget();
+  Page page{};
+  const auto got = files_->read_at(bytes_.fd(), page, header_.segment_bytes - kTrailerBytes);
+  if (got) trailer_ = decode_trailer(std::span(page).first(*got), header_);
+}
+
+FrameStatus SegmentCursor::frame_at(std::uint64_t offset, std::uint64_t limit, FrameView& frame) {
+  std::size_t wanted = kFrameHeaderBytes;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    auto bytes = bytes_.from(offset, limit, wanted);
+    if (!bytes) {
+      error_ = bytes.error();
+      return FrameStatus::invalid;
+    }
+    const FrameStatus status = check_frame(*bytes, offset, salt_, frame);
+    if (status != FrameStatus::short_bytes) return status;
+    wanted = kBlockBytes;  // once more with all there is up to the limit
+  }
+  return FrameStatus::short_bytes;
+}
+
+FrameStatus SegmentCursor::next(std::uint64_t limit, FrameView& frame) {
+  const FrameStatus status = frame_at(skip_block_rest(offset_), std::min(limit, end_offset()), frame);
+  if (status == FrameStatus::valid) {
+    offset_ = frame.end();
+    learn(frame);
+  }
+  return status;
+}
+
+bool SegmentCursor::record_of(const FrameView& frame, RecordView& record) const {
+  if (!decode_record(frame, record)) return false;
+  const auto found = sources_.find(frame.header.source);
+  record.source = found == sources_.end() ? SourceView{} : found->second.view();
+  return true;
+}
+
+void SegmentCursor::learn(const FrameView& frame) {
+  if (frame.header.type != FrameType::source) return;
+  if (auto decoded = decode_source(frame.payload)) {
+    sources_.insert_or_assign(frame.header.source, std::move(decoded->source));
+  }
+}
+
+/// Walks the chain of SOURCE frames backwards. Offsets must fall, so a damaged chain ends instead of looping.
+Result<> SegmentCursor::learn_chain(std::uint64_t last_source_offset) {
+  std::uint64_t at = last_source_offset;
+  while (at != 0) {
+    FrameView frame;
+    if (frame_at(at, frames_end(header_.segment_bytes), frame) != FrameStatus::valid ||
+        frame.header.type != FrameType::source) {
+      return {};  // the rest of the chain is lost; its records show an unknown source
+    }
+    auto decoded = decode_source(frame.payload);
+    if (!decoded || sources_.contains(frame.header.source)) return {};
+    const std::uint64_t previous = decoded->previous_source_offset;
+    sources_.emplace(frame.header.source, std::move(decoded->source));
+    if (previous >= at) return {};
+    at = previous;
+  }
+  return {};
+}
+
+bool SegmentCursor::peek_block(std::uint64_t block, std::uint64_t limit, FrameView& frame) {
+  return frame_at(std::max(block, kHeaderBytes), std::min(limit, end_offset()), frame) == FrameStatus::valid;
+}
+
+Result<> SegmentCursor::seek_block(std::uint64_t offset) {
+  const std::uint64_t block = offset / kBlockBytes * kBlockBytes;
+  offset_ = std::max(block, kHeaderBytes);
+  if (block == 0) return {};
+  FrameView frame;
+  if (!peek_block(block, frames_end(header_.segment_bytes), frame)) return {};
+  const auto checkpoint =
+      frame.header.type == FrameType::checkpoint ? decode_checkpoint(frame.payload) : std::nullopt;
+  return checkpoint ? learn_chain(checkpoint->last_source_offset) : Result<>{};
+}
+
+Result<> SegmentCursor::seek(std::uint64_t offset) {
+  if (offset < kHeaderBytes || offset > frames_end(header_.segment_bytes) || offset % 8 != 0) {
+    return invalid(fmt::format("offset {} is not in segment {}", offset, header_.index));
+  }
+  if (auto done = seek_block(offset); !done) return done;
+  FrameView frame;
+  while (offset_ < offset) {
+    if (next(offset, frame) == FrameStatus::valid) continue;
+    if (skip_block_rest(offset_) == offset) break;
+    return invalid(fmt::format("offset {} of segment {} is not the start of a frame", offset, header_.index));
+  }
+  offset_ = offset;
+  return {};
+}
+
+Result<std::vector<std::uint64_t>> SegmentCursor::frames_before(std::uint64_t end) {
+  std::vector<std::uint64_t> offsets;
+  if (end <= kHeaderBytes) return offsets;
+  if (auto done = seek_block(end - 1); !done) return done.error();
+  FrameView frame;
+  while (offset_ < end && next(end, frame) == FrameStatus::valid) {
+    if (frame.header.type == FrameType::data || frame.header.type == FrameType::gap)
+      offsets.push_back(frame.offset);
+  }
+  return offsets;
+}
+
+std::uint64_t SegmentCursor::last_block(std::uint64_t limit) {
+  // Blocks fill in order: bisect for the last that begins with a valid frame.
+  std::uint64_t low = 0;
+  std::uint64_t high = (std::min(limit, end_offset()) + kBlockBytes - 1) / kBlockBytes;
+  while (high - low > 1) {
+    const std::uint64_t middle = low + (high - low) / 2;
+    FrameView frame;
+    (peek_block(middle * kBlockBytes, limit, frame) ? low : high) = middle;
+  }
+  return low * kBlockBytes;
+}
+
+}  // namespace fastlogd::segment

@@ -1,0 +1,72 @@
+// A place inside one segment: its frames in order, and the sources they refer to.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/file_system.hpp"
+#include "base/result.hpp"
+#include "segment/frame_scan.hpp"
+#include "segment/log_reader.hpp"
+#include "segment/payloads.hpp"
+#include "segment/segment_file.hpp"
+
+namespace fastlogd::segment {
+
+/// Used by one thread. Frames and records it gives out are views that live until its next call.
+class SegmentCursor {
+ public:
+  [[nodiscard]] static Result<SegmentCursor> open(FileSystem& files, const std::string& directory,
+                                                  std::uint64_t index, Access access);
+
+  /// The next frame that ends at or before `limit`. Learns SOURCE frames as they come by.
+  [[nodiscard]] FrameStatus next(std::uint64_t limit, FrameView& frame);
+  /// Makes a DATA frame a record, its source looked up. False: the frame contradicts itself.
+  [[nodiscard]] bool record_of(const FrameView& frame, RecordView& record) const;
+
+  /// Stands at the first frame of the block that holds `offset`, knowing every source defined before it.
+  [[nodiscard]] Result<> seek_block(std::uint64_t offset);
+  /// Stands at `offset`, which must be where a frame begins or ends; checked by walking there from the
+  /// block's start.
+  [[nodiscard]] Result<> seek(std::uint64_t offset);
+  /// Back to a frame that this cursor has given out.
+  void return_to(std::uint64_t offset) { offset_ = offset; }
+
+  /// Offsets of the DATA and GAP frames between the start of the block that ends at or holds `end` and `end`.
+  [[nodiscard]] Result<std::vector<std::uint64_t>> frames_before(std::uint64_t end);
+  /// Where the segment's last block with a valid first frame begins; `limit` as in next().
+  [[nodiscard]] std::uint64_t last_block(std::uint64_t limit);
+  /// The first frame of the block at `block`, if it is valid.
+  [[nodiscard]] bool peek_block(std::uint64_t block, std::uint64_t limit, FrameView& frame);
+
+  [[nodiscard]] std::uint64_t index() const { return header_.index; }
+  [[nodiscard]] std::uint64_t offset() const { return offset_; }
+  [[nodiscard]] const FileHeader& header() const { return header_; }
+  /// End of the frames that may be read: what the trailer vouches for, else the whole area.
+  [[nodiscard]] std::uint64_t end_offset() const;
+  [[nodiscard]] const std::optional<FileTrailer>& trailer() const { return trailer_; }
+  /// Reads the trailer again (a segment is sealed or recovered behind a reader's back) and forgets buffered
+  /// bytes.
+  void refresh();
+  [[nodiscard]] int fd() const { return bytes_.fd(); }
+  [[nodiscard]] const Error& error() const { return error_; }
+
+ private:
+  SegmentCursor() = default;
+  [[nodiscard]] FrameStatus frame_at(std::uint64_t offset, std::uint64_t limit, FrameView& frame);
+  void learn(const FrameView& frame);
+  [[nodiscard]] Result<> learn_chain(std::uint64_t last_source_offset);
+
+  FileSystem* files_ = nullptr;
+  FileHeader header_{};
+  std::optional<FileTrailer> trailer_;
+  SegmentBytes bytes_;
+  std::uint32_t salt_ = 0;
+  std::uint64_t offset_ = kHeaderBytes;
+  std::unordered_map<std::uint32_t, StoredSource> sources_;
+  Error error_;
+};
+
+}  // namespace fastlogd::segment

@@ -1,0 +1,69 @@
+// One segment file: its name, preparing it, opening it, sealing it. Knows nothing of the frames between.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file_system.hpp"
+#include "base/result.hpp"
+#include "segment/format.hpp"
+
+namespace fastlogd::segment {
+
+/// "<20-digit index>.flog"
+[[nodiscard]] std::string segment_name(std::uint64_t index);
+[[nodiscard]] std::string segment_path(const std::string& directory, std::uint64_t index);
+[[nodiscard]] std::optional<std::uint64_t> parse_segment_name(std::string_view name);
+
+/// Indices of the files that bear a segment's name, ascending.
+[[nodiscard]] Result<std::vector<std::uint64_t>> list_segments(FileSystem& files,
+                                                               const std::string& directory);
+
+/// A segment that is ready to be written: allocated, header on disk, frames area zero. Owns descriptor and
+/// mapping. The descriptor stays open until the segment is sealed: write-back errors are reported per
+/// descriptor.
+struct PreparedSegment {
+  FileHeader header{};
+  std::string path;
+  UniqueFd fd;
+  Mapping mapping;
+  bool huge_pages_asked = false;
+};
+
+struct PrepareRequest {
+  std::string directory;
+  Uuid log_uuid{};
+  std::uint64_t index = 0;
+  std::uint64_t epoch = 0;
+  std::uint64_t segment_bytes = 0;
+  Uuid boot_id{};
+};
+
+/// Create as temporary, allocate, header, sync, rename, sync directory, map. On any error nothing stays
+/// behind.
+[[nodiscard]] Result<PreparedSegment> prepare_segment(FileSystem& files, const PrepareRequest& request);
+
+/// What can be said of a segment file without reading its frames.
+struct OpenedSegment {
+  FileHeader header{};
+  std::optional<FileTrailer> trailer;
+  UniqueFd fd;
+};
+
+/// Opens for reading and checks header, name and trailer. An Error of std::errc::no_such_file_or_directory
+/// means the file is gone; any other names what is wrong.
+[[nodiscard]] Result<OpenedSegment> open_segment(FileSystem& files, const std::string& directory,
+                                                 std::uint64_t index);
+
+/// Trailer, sync, give back what was never published, read-only. `fd` must be the one the frames were written
+/// with (or any, in recovery); frames are synced first. Of a damaged segment every byte is kept.
+[[nodiscard]] Result<> seal_segment(FileSystem& files, int fd, const FileHeader& header,
+                                    const FileTrailer& trailer);
+
+/// This boot, from /proc/sys/kernel/random/boot_id; zero if that can't be read.
+[[nodiscard]] Uuid current_boot_id();
+
+}  // namespace fastlogd::segment

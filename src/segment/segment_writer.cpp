@@ -1,0 +1,186 @@
+#include "segment/segment_writer.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/crc32c.hpp"
+#include "base/result.hpp"
+
+namespace fastlogd::segment {
+namespace {
+
+constexpr std::uint64_t kGapFrameBytes = kFrameHeaderBytes + sizeof(GapPayload);
+constexpr std::uint64_t kSealFrameBytes = kFrameHeaderBytes + sizeof(SealPayload);
+constexpr std::uint64_t kReserveBytes = kGapFrameBytes + kSealFrameBytes;
+constexpr std::uint64_t kCheckpointFrameBytes = kFrameHeaderBytes + sizeof(CheckpointPayload);
+
+template <class T>
+std::span<const std::byte> bytes_of(const T& value) {
+  return std::as_bytes(std::span(&value, 1));
+}
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+}  // namespace
+
+void SegmentWriter::start(PreparedSegment& segment, const OpenPayload& open, std::int64_t time_ns) {
+  base_ = segment.mapping.data();
+  offset_ = kHeaderBytes;
+  end_ = frames_end(segment.header.segment_bytes);
+  salt_ = checksum_salt(segment.header.segment_uuid);
+  next_sequence_ = first_sequence_ = open.first_sequence;
+  last_time_ = time_ns;
+  records_ = last_source_offset_ = 0;
+  next_source_ = 0;
+  durable_ = LogPosition{open.durable_position};
+  index_ = segment.header.index;
+  segment_bytes_ = segment.header.segment_bytes;
+  uuid_ = segment.header.segment_uuid;
+  time_min_ = time_max_ = 0;
+  write_frame(FrameType::open, 0, bytes_of(open));
+}
+
+/// Where a frame of this size would begin: here, or behind the CHECKPOINT of the next block.
+std::uint64_t SegmentWriter::place_for(std::uint64_t frame_bytes) const {
+  if (offset_ % kBlockBytes == 0) return offset_ + kCheckpointFrameBytes;
+  const std::uint64_t block_end = next_block(offset_);
+  return offset_ + frame_bytes <= block_end ? offset_ : block_end + kCheckpointFrameBytes;
+}
+
+bool SegmentWriter::make_room(std::uint64_t frame_bytes, std::uint64_t reserve) {
+  const std::uint64_t place = place_for(frame_bytes);
+  // The reserve needs no block arithmetic of its own: behind the last multiple of 1 MiB there is none to
+  // cross, and before it a whole block is still free.
+  if (place + frame_bytes + reserve > end_) [[unlikely]]
+    return false;
+  if (place != offset_) begin_block();
+  return true;
+}
+
+void SegmentWriter::begin_block() {
+  if (offset_ % kBlockBytes != 0) {
+    const std::uint64_t left = next_block(offset_) - offset_;
+    if (left >= kFrameHeaderBytes) {
+      const FrameHeader header{.sequence = next_sequence_, .time_ns = last_time_, .type = FrameType::pad};
+      const auto length = static_cast<std::uint32_t>(left);
+      publish_frame(offset_, header, length, frame_checksum_start(salt_, offset_, length, header));
+    }
+    offset_ += left;  // fewer bytes than a header stay zero and are skipped by readers
+  }
+  const CheckpointPayload checkpoint{.durable_position = durable_.value,
+                                     .last_source_offset = last_source_offset_,
+                                     .record_count = records_};
+  write_frame(FrameType::checkpoint, 0, bytes_of(checkpoint));
+}
+
+std::int64_t SegmentWriter::clamp(std::int64_t time_ns) {
+  last_time_ = std::max(last_time_, time_ns);
+  return last_time_;
+}
+
+bool SegmentWriter::append(const NewRecord& record) {
+  const std::size_t extension = extension_bytes(record.extension);
+  const std::uint64_t length = kFrameHeaderBytes + extension + record.slice.size();
+  if (!make_room(padded(length), kReserveBytes)) [[unlikely]]
+    return false;
+  const FrameHeader header{.sequence = record.sequence.value,
+                           .time_ns = clamp(record.receive_time_ns),
+                           .source = record.source,
+                           .type = FrameType::data,
+                           .flags = record.flags.bits,
+                           .priority = record.priority.value,
+                           .extension_words = static_cast<std::uint8_t>(extension / 8)};
+  std::byte* to = base_ + offset_ + kFrameHeaderBytes;
+  std::uint32_t crc = frame_checksum_start(salt_, offset_, static_cast<std::uint32_t>(length), header);
+  if (extension != 0) {
+    write_extension(record.extension, to);
+    crc = crc32c(crc, {to, extension});
+    to += extension;
+  }
+  crc = copy_crc32c(crc, to, bytes_of(record.slice));
+  const std::uint64_t padding = padded(length) - length;
+  if (padding != 0) crc = crc32c(crc, {to + record.slice.size(), padding});
+  publish_frame(offset_, header, static_cast<std::uint32_t>(length), crc);
+  offset_ += padded(length);
+  if (records_++ == 0) time_min_ = header.time_ns;
+  time_max_ = header.time_ns;
+  next_sequence_ = record.sequence.value + 1;
+  return true;
+}
+
+std::optional<std::uint32_t> SegmentWriter::append_source(const SourceView& source) {
+  const std::uint64_t length =
+      kFrameHeaderBytes + sizeof(SourcePayload) + source.host.size() + source.identifier.size();
+  if (!make_room(padded(length), kReserveBytes)) return std::nullopt;
+  const SourcePayload payload{.previous_source_offset = last_source_offset_,
+                              .transport = source.transport,
+                              .host_bytes = static_cast<std::uint8_t>(source.host.size()),
+                              .identifier_bytes = static_cast<std::uint16_t>(source.identifier.size()),
+                              .uid = source.uid,
+                              .gid = source.gid,
+                              .pid = source.pid};
+  last_source_offset_ = offset_;
+  write_frame(FrameType::source, next_source_, bytes_of(payload), bytes_of(source.host),
+              bytes_of(source.identifier));
+  return next_source_++;
+}
+
+bool SegmentWriter::append_gap(const Gap& gap) {
+  // The last GAP may use its own part of the reserve; the SEAL's stays.
+  if (!make_room(kGapFrameBytes, kSealFrameBytes)) return false;
+  if (gap.numbered())
+    next_sequence_ = std::max(next_sequence_, gap.last.value + 1);  // it may tell of older times
+  write_frame(FrameType::gap, 0, bytes_of(encode_gap(gap)));
+  return true;
+}
+
+void SegmentWriter::seal(std::uint64_t next_index) {
+  FASTLOGD_CHECK(make_room(kSealFrameBytes, 0));
+  const SealPayload payload{.last_sequence = next_sequence_ - 1,
+                            .record_count = records_,
+                            .last_source_offset = last_source_offset_,
+                            .next_index = next_index};
+  write_frame(FrameType::seal, 0, bytes_of(payload));
+}
+
+void SegmentWriter::write_frame(FrameType type, std::uint32_t source, std::span<const std::byte> payload,
+                                std::span<const std::byte> text, std::span<const std::byte> more_text) {
+  const std::uint64_t length = kFrameHeaderBytes + payload.size() + text.size() + more_text.size();
+  const FrameHeader header{
+      .commit = length, .sequence = next_sequence_, .time_ns = last_time_, .source = source, .type = type};
+  std::byte* to = base_ + offset_ + kFrameHeaderBytes;
+  std::memcpy(to, payload.data(), payload.size());
+  if (!text.empty()) std::memcpy(to + payload.size(), text.data(), text.size());
+  if (!more_text.empty()) std::memcpy(to + payload.size() + text.size(), more_text.data(), more_text.size());
+  const std::uint32_t crc = frame_checksum(salt_, offset_, header, {to, padded(length) - kFrameHeaderBytes});
+  publish_frame(offset_, header, static_cast<std::uint32_t>(length), crc);
+  offset_ += padded(length);
+}
+
+void SegmentWriter::publish_frame(std::uint64_t at, FrameHeader header, std::uint32_t length,
+                                  std::uint32_t crc) {
+  std::byte* frame = base_ + at;
+  std::memcpy(frame + 8, reinterpret_cast<const std::byte*>(&header) + 8, kFrameHeaderBytes - 8);
+  const std::uint64_t commit = std::uint64_t{crc} << 32 | length;
+  std::atomic_ref<std::uint64_t>(*reinterpret_cast<std::uint64_t*>(frame))
+      .store(commit, std::memory_order_release);
+}
+
+FileTrailer SegmentWriter::trailer() const {
+  return FileTrailer{.magic = {},
+                     .segment_uuid = uuid_,
+                     .state = TrailerState::sealed,
+                     .zero = 0,
+                     .end_offset = offset_,
+                     .first_sequence = first_sequence_,
+                     .last_sequence = next_sequence_ - 1,
+                     .record_count = records_,
+                     .time_min_ns = time_min_,
+                     .time_max_ns = time_max_,
+                     .last_index_offset = 0,
+                     .last_source_offset = last_source_offset_};
+}
+
+}  // namespace fastlogd::segment

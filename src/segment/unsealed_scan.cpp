@@ -1,0 +1,114 @@
+#include "segment/unsealed_scan.hpp"
+
+#include <algorithm>
+
+namespace fastlogd::segment {
+namespace {
+
+/// End of the last byte in [from, to) that is not zero; `from` if there is none. An unreadable block counts
+/// as used.
+std::uint64_t end_of_content(FileSystem& files, int fd, std::uint64_t from, std::uint64_t to) {
+  std::vector<std::byte> buffer(kBlockBytes);
+  std::uint64_t end = from;
+  for (std::uint64_t at = from; at < to; at += buffer.size()) {
+    const auto part = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), to - at));
+    const auto got = files.read_at(fd, part, at);
+    if (!got) {
+      end = at + part.size();
+      continue;
+    }
+    if (all_zero(part.first(*got))) continue;
+    const auto last = std::find_if(part.rend() - static_cast<std::ptrdiff_t>(*got), part.rend(),
+                                   [](std::byte byte) { return byte != std::byte{0}; });
+    end = at + static_cast<std::uint64_t>(part.rend() - last);
+  }
+  return end;
+}
+
+void note_frame(const FrameView& frame, UnsealedScan& scan) {
+  scan.valid_end = frame.end();
+  switch (frame.header.type) {
+    case FrameType::data:
+      if (scan.record_count++ == 0) scan.time_min_ns = frame.header.time_ns;
+      scan.time_max_ns = frame.header.time_ns;
+      scan.last_sequence = frame.header.sequence;
+      break;
+    case FrameType::source:
+      scan.last_source_offset = frame.offset;
+      break;
+    case FrameType::gap:
+      if (const auto gap = decode_gap(frame.payload); gap && gap->numbered()) {
+        scan.gaps.push_back(*gap);
+        scan.last_sequence = std::max(scan.last_sequence, gap->last.value);
+      }
+      break;
+    case FrameType::checkpoint:
+      if (const auto checkpoint = decode_checkpoint(frame.payload)) {
+        scan.durable = std::max(scan.durable, LogPosition{checkpoint->durable_position});
+      }
+      break;
+    default:
+      break;
+  }
+}
+
+/// A frame of the prefix carries the number that is due.
+bool in_sequence(const FrameView& frame, const UnsealedScan& scan) {
+  const std::uint64_t due = scan.last_sequence + 1;
+  return frame.header.type == FrameType::data ? frame.header.sequence == due : frame.header.sequence >= due;
+}
+
+bool scan_open(SegmentCursor& cursor, std::uint64_t limit, UnsealedScan& scan) {
+  FrameView frame;
+  cursor.return_to(kHeaderBytes);
+  if (cursor.next(limit, frame) != FrameStatus::valid || frame.header.type != FrameType::open) return false;
+  const auto open = decode_open(frame.payload);
+  if (!open) return false;
+  scan.valid_end = frame.end();
+  scan.first_sequence = open->first_sequence;
+  scan.last_sequence = open->first_sequence - 1;
+  scan.durable = LogPosition{open->durable_position};
+  return true;
+}
+
+}  // namespace
+
+FileTrailer UnsealedScan::trailer(const Uuid& segment_uuid, TrailerState state) const {
+  return FileTrailer{.magic = {},
+                     .segment_uuid = segment_uuid,
+                     .state = state,
+                     .zero = 0,
+                     .end_offset = valid_end,
+                     .first_sequence = first_sequence,
+                     .last_sequence = last_sequence,
+                     .record_count = record_count,
+                     .time_min_ns = time_min_ns,
+                     .time_max_ns = time_max_ns,
+                     .last_index_offset = 0,
+                     .last_source_offset = last_source_offset};
+}
+
+UnsealedScan scan_unsealed(FileSystem& files, SegmentCursor& cursor) {
+  const std::uint64_t limit = frames_end(cursor.header().segment_bytes);
+  UnsealedScan scan;
+  if (!scan_open(cursor, limit, scan)) {
+    const std::uint64_t first_mib = std::min(limit, kBlockBytes);
+    scan.unused = end_of_content(files, cursor.fd(), kHeaderBytes, first_mib) == kHeaderBytes;
+    scan.no_open = !scan.unused;
+    return scan;
+  }
+  FrameView frame;
+  while (cursor.next(limit, frame) == FrameStatus::valid && in_sequence(frame, scan)) note_frame(frame, scan);
+  // What was durable may be told by a CHECKPOINT behind the first invalid frame: R is the highest found
+  // anywhere.
+  for (std::uint64_t block = next_block(scan.valid_end); block < limit; block += kBlockBytes) {
+    if (!cursor.peek_block(block, limit, frame) || frame.header.type != FrameType::checkpoint) continue;
+    if (const auto checkpoint = decode_checkpoint(frame.payload)) {
+      scan.durable = std::max(scan.durable, LogPosition{checkpoint->durable_position});
+    }
+  }
+  scan.torn_bytes = end_of_content(files, cursor.fd(), scan.valid_end, limit) - scan.valid_end;
+  return scan;
+}
+
+}  // namespace fastlogd::segment

@@ -1,0 +1,35 @@
+// Finds out how much of an unsealed segment can be trusted.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/file_system.hpp"
+#include "base/result.hpp"
+#include "segment/payloads.hpp"
+#include "segment/segment_cursor.hpp"
+
+namespace fastlogd::segment {
+
+struct UnsealedScan {
+  bool unused = false;   ///< no OPEN, and nothing but zeros in the first MiB
+  bool no_open = false;  ///< no valid OPEN, but something is there: not a segment of ours any more
+  std::uint64_t valid_end = kHeaderBytes;  ///< E: behind the last frame of the unbroken prefix
+  LogPosition durable;                     ///< R: highest durable position any CHECKPOINT or OPEN tells of
+  std::uint64_t first_sequence = 1;
+  std::uint64_t last_sequence = 0;
+  std::uint64_t record_count = 0;
+  std::int64_t time_min_ns = 0;
+  std::int64_t time_max_ns = 0;
+  std::uint64_t last_source_offset = 0;
+  std::vector<Gap> gaps;         ///< numbered ones among its frames
+  std::uint64_t torn_bytes = 0;  ///< from valid_end to the last byte that is not zero
+
+  [[nodiscard]] FileTrailer trailer(const Uuid& segment_uuid, TrailerState state) const;
+};
+
+/// Reads through pread: a bad sector ends the valid part, it doesn't kill. `cursor` stands anywhere.
+[[nodiscard]] UnsealedScan scan_unsealed(FileSystem& files, SegmentCursor& cursor);
+
+}  // namespace fastlogd::segment
