@@ -148,6 +148,15 @@ class PosixFileSystem final : public FileSystem {
 
 }  // namespace
 
+Result<std::size_t> FileSystem::append(int fd, std::span<const std::byte> bytes) {
+  ssize_t n = 0;
+  do {
+    n = ::write(fd, bytes.data(), bytes.size());
+  } while (n < 0 && errno == EINTR);
+  if (n < 0) return errno_error(fmt::format("write of {} bytes", bytes.size()));
+  return static_cast<std::size_t>(n);
+}
+
 FileSystem& posix_file_system() {
   static PosixFileSystem instance;
   return instance;

@@ -35,6 +35,8 @@ class FileSystem {
                                                     std::uint64_t offset) = 0;
   /// Writes all or fails.
   [[nodiscard]] virtual Result<> write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) = 0;
+  /// One write(2) to a descriptor opened with O_APPEND: may write less than asked; returns the bytes written.
+  [[nodiscard]] virtual Result<std::size_t> append(int fd, std::span<const std::byte> bytes);
   /// fdatasync. A failure is final: the kernel may drop the dirty pages and report success next time.
   [[nodiscard]] virtual Result<> sync_data(int fd) = 0;
   [[nodiscard]] virtual Result<> set_mode(int fd, mode_t mode) = 0;
