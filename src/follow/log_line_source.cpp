@@ -1,0 +1,89 @@
+#include "follow/log_line_source.hpp"
+
+#include <unistd.h>
+
+#include <array>
+#include <memory>
+#include <utility>
+
+#include "base/diagnostics.hpp"
+
+namespace fastlogd::follow {
+namespace {
+
+view::TextOptions line_format() {
+  view::TextOptions options;
+  options.format = view::OutputFormat::short_form;
+  options.escape = true;
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) == 0 && host[0] != '\0') options.local_host = host.data();
+  return options;
+}
+
+view::GapView view_of(const segment::Gap& gap) {
+  return {gap.reason, gap.count, gap.first, gap.last, gap.from_ns, gap.to_ns};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LogLineSource>> LogLineSource::open(const std::string& directory,
+                                                           std::uint64_t segment_bytes, FileSystem& files) {
+  auto reader = segment::LogReader::open(directory, segment::Access::pread, files);
+  if (!reader) return reader.error();
+  return std::unique_ptr<LogLineSource>(new LogLineSource(std::move(*reader), segment_bytes));
+}
+
+LogLineSource::LogLineSource(segment::LogReader reader, std::uint64_t segment_bytes)
+    : reader_(std::move(reader)), renderer_(line_format()), segment_bytes_(segment_bytes) {}
+
+Fill LogLineSource::fill(TextBuffer& into, std::size_t bytes_target) {
+  Fill fill;
+  segment::LogItem item;
+  while (into.size() < bytes_target) {
+    switch (reader_.next(item)) {
+      case segment::ReadStatus::item:
+        break;
+      case segment::ReadStatus::caught_up:
+        fill.status = FillStatus::caught_up;
+        return fill;
+      case segment::ReadStatus::failed:
+        fill.status = FillStatus::failed;
+        return fill;
+    }
+    if (item.kind == segment::LogItem::Kind::record) {
+      renderer_.append(into, item.record);
+      last_ = item.record.sequence;
+    } else {
+      renderer_.append_gap(into, view_of(item.gap));
+      if (item.gap.numbered()) last_ = item.gap.last;
+      if (item.gap.reason == ingress::LossReason::retention) ++fill.overtaken;
+    }
+    ++fill.lines;
+  }
+  fill.status = FillStatus::more;
+  return fill;
+}
+
+void LogLineSource::seek(LogPosition position, Sequence last) {
+  last_ = last;
+  const auto found = reader_.seek(position);
+  if (found) return;
+  diag::warning("the text file's place in the log is unknown ({}); going on behind record {}",
+                found.error().message(), last.value);
+  if (!reader_.seek_sequence(Sequence{last.value + 1})) reader_.seek_oldest();
+}
+
+void LogLineSource::seek_oldest() {
+  last_ = Sequence{};
+  reader_.seek_oldest();
+}
+
+/// Positions of different segments have no distance of their own: whole segments in between count fully.
+std::uint64_t LogLineSource::lag_bytes() const {
+  const LogPosition from = reader_.position();
+  const LogPosition to = reader_.committed();
+  if (to <= from) return 0;
+  return (to.segment() - from.segment()) * segment_bytes_ + to.offset() - from.offset();
+}
+
+}  // namespace fastlogd::follow

@@ -1,0 +1,71 @@
+// The thread that keeps a stream's text file: fl-text-STREAM.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "base/file_system.hpp"
+#include "base/result.hpp"
+#include "base/snapshot.hpp"
+#include "follow/text_file_counters.hpp"
+#include "follow/text_file_options.hpp"
+#include "follow/text_writer.hpp"
+
+namespace fastlogd::follow {
+
+/// What the follower needs to know of its stream; fixed for its life.
+struct FollowedStream {
+  std::string name;
+  std::string directory;            ///< the stream's; the cursor is kept there too, see kCursorName
+  std::uint64_t segment_bytes = 0;  ///< for the lag
+};
+
+/// The cursor's name in the stream's directory.
+inline constexpr const char* kCursorName = "text.cursor";
+
+/// Opens (and creates) the file the options name and closes it again: what a reload checks before it commits.
+[[nodiscard]] Result<> check_text_file(const TextFileOptions& options,
+                                       FileSystem& files = posix_file_system());
+
+/// Reads only what is published and never slows the appender: a text file that can't be written just lags
+/// behind, until retention overtakes it. All methods: the main thread.
+class TextFollower {
+ public:
+  /// References outlive the follower. New options take effect with the next batch; the file goes on under a
+  /// new path with the next record.
+  TextFollower(FollowedStream stream, const SnapshotBox<TextFileOptions>& options, TextFileCounters& counters,
+               FileSystem& files = posix_file_system());
+  TextFollower(const TextFollower&) = delete;
+  TextFollower& operator=(const TextFollower&) = delete;
+  /// Stops without draining if stop() was not called; the next start goes on.
+  ~TextFollower();
+
+  /// Starts the thread. The stream's log should be open by now; if it isn't the thread tries until it is.
+  void start();
+  /// Writes what is published now, as far as `deadline` allows, and joins. True if nothing was left.
+  [[nodiscard]] bool stop(std::chrono::steady_clock::time_point deadline);
+
+ private:
+  void run();
+  [[nodiscard]] std::unique_ptr<LineSource> open_source();
+  void follow(LineSource& source);
+  void pause(std::chrono::nanoseconds time) const;
+  [[nodiscard]] bool give_up() const;
+
+  FollowedStream stream_;
+  const SnapshotBox<TextFileOptions>* options_;
+  TextFileCounters* counters_;
+  FileSystem* files_;
+
+  std::atomic<bool> stopping_{false};
+  std::atomic<std::int64_t> deadline_ns_{
+      INT64_MAX};         // steady clock; stored before stopping_ (release, acquire)
+  bool drained_ = false;  // the thread's, read after join
+  std::thread thread_;
+};
+
+}  // namespace fastlogd::follow
