@@ -1,0 +1,305 @@
+#include "metrics/collector.hpp"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+#include "base/clock.hpp"
+#include "metrics/families.hpp"
+#include "metrics/process_metrics.hpp"
+
+namespace fastlogd::metrics {
+namespace {
+
+constexpr std::array<const char*, append::kDropReasons> kAppendDropReasons = {"segment_full", "store_failed",
+                                                                              "shutdown"};
+constexpr std::array<const char*, ingest::kDropReasons> kIngestDropReasons = {"ring_full", "shutdown"};
+constexpr std::array<const char*, ingest::kCloseReasons> kCloseReasons = {
+    "peer", "error", "abusive", "connections_max", "not_text", "shutdown", "removed"};
+
+Labels labels_of(const ListenerLabels& labels) {
+  return {{"listener", labels.listener}, {"transport", labels.transport}, {"stream", labels.stream}};
+}
+
+double seconds(std::int64_t nanos) {
+  return static_cast<double>(nanos) / static_cast<double>(kNanosPerSecond);
+}
+
+/// A scrape must not show one label set twice: counters of one listener on several io threads are added up.
+using ByListener = std::map<ListenerLabels, std::int64_t>;
+
+void append_by_listener(FamilyBuilder family, const ByListener& sums,
+                        std::vector<prometheus::MetricFamily>& to) {
+  for (const auto& [labels, value] : sums) family.sample(labels_of(labels), value);
+  std::move(family).append_to(to);
+}
+
+struct ListenerMetric {
+  const char* name;
+  const char* help;
+  Counter ingest::ListenerCounters::* counter;
+};
+
+constexpr ListenerMetric kListenerMetrics[] = {
+    {"fastlogd_received_bytes_total", "Bytes read from sockets.", &ingest::ListenerCounters::received_bytes},
+    {"fastlogd_truncated_records_total", "Records cut at limits.record_bytes_max.",
+     &ingest::ListenerCounters::truncated_records},
+    {"fastlogd_malformed_records_total", "Records with a header that could not be parsed; kept as raw text.",
+     &ingest::ListenerCounters::malformed_records},
+    {"fastlogd_backpressure_pauses_total", "Times reading stopped because a ring was full.",
+     &ingest::ListenerCounters::backpressure_pauses},
+    {"fastlogd_control_truncated_datagrams_total", "Datagrams whose credentials the kernel truncated.",
+     &ingest::ListenerCounters::control_truncated},
+    {"fastlogd_closed_descriptors_total", "Uninvited descriptors that came with a datagram, closed.",
+     &ingest::ListenerCounters::descriptors_closed},
+    {"fastlogd_accepted_connections_total", "Connections accepted.",
+     &ingest::ListenerCounters::accepted_connections},
+    {"fastlogd_accept_errors_total", "Failed accept calls.", &ingest::ListenerCounters::accept_errors},
+};
+
+struct StreamMetric {
+  const char* name;
+  const char* help;
+  Counter append::AppendCounters::* counter;
+};
+
+constexpr StreamMetric kStreamMetrics[] = {
+    {"fastlogd_stored_bytes_total", "Frame bytes written into segments, headers included.",
+     &append::AppendCounters::stored_bytes},
+    {"fastlogd_stored_message_bytes_total", "Bytes of the stored messages alone.",
+     &append::AppendCounters::message_bytes},
+    {"fastlogd_gap_frames_total", "GAP frames written.", &append::AppendCounters::gap_frames},
+    {"fastlogd_segment_rolls_total", "Times the appender went on in the next segment.",
+     &append::AppendCounters::rolls},
+    {"fastlogd_segment_waits_total", "Appender cycles that found no prepared segment.",
+     &append::AppendCounters::waits_for_segment},
+    {"fastlogd_appender_duty_cycles_total", "Duty cycles of the appender, idle ones included.",
+     &append::AppendCounters::duty_cycles},
+    {"fastlogd_appender_parks_total", "Times the appender went to sleep.", &append::AppendCounters::parks},
+    {"fastlogd_syncs_total", "fdatasync calls on segments.", &append::AppendCounters::syncs},
+    {"fastlogd_sync_errors_total", "fdatasync calls that failed; each is final for its segment.",
+     &append::AppendCounters::sync_errors},
+    {"fastlogd_segments_prepared_total", "Segments made ready ahead of use.",
+     &append::AppendCounters::segments_prepared},
+    {"fastlogd_segments_sealed_total", "Segments sealed.", &append::AppendCounters::segments_sealed},
+    {"fastlogd_segments_removed_total", "Segments removed by retention.",
+     &append::AppendCounters::segments_removed},
+    {"fastlogd_housekeeping_errors_total", "Failures to prepare, seal or remove a segment.",
+     &append::AppendCounters::housekeeping_errors},
+};
+
+struct TextFileMetric {
+  const char* name;
+  const char* help;
+  Counter follow::TextFileCounters::* counter;
+};
+
+constexpr TextFileMetric kTextFileMetrics[] = {
+    {"fastlogd_text_file_lines_total", "Lines written to the text file.", &follow::TextFileCounters::lines},
+    {"fastlogd_text_file_bytes_total", "Bytes written to the text file.", &follow::TextFileCounters::bytes},
+    {"fastlogd_text_file_rotations_total", "Rotations of the text file.",
+     &follow::TextFileCounters::rotations},
+    {"fastlogd_text_file_errors_total", "Failures to write or rotate the text file.",
+     &follow::TextFileCounters::errors},
+    {"fastlogd_text_file_overtaken_total",
+     "Times retention removed records that were not in the text file yet.",
+     &follow::TextFileCounters::overtaken},
+};
+
+}  // namespace
+
+RecordBalance RecordTotals::balance() const {
+  const auto sum = [](const auto& values) {
+    return std::accumulate(values.begin(), values.end(), std::uint64_t{0});
+  };
+  RecordBalance balance;
+  balance.received = sum(received);
+  balance.stored = sum(stored);
+  balance.dropped = sum(dropped_appending) + sum(dropped_receiving);
+  balance.in_flight = balance.received - balance.stored - balance.dropped;
+  return balance;
+}
+
+RecordTotals Registry::Collector::totals() const {
+  const std::lock_guard lock(mutex);
+  return totals_locked();
+}
+
+RecordTotals Registry::Collector::totals_locked() const {
+  RecordTotals totals;
+  for (const Stream& stream : streams) {
+    totals.stored.push_back(stream.counters->stored_records.value());
+    for (std::size_t i = 0; i < append::kDropReasons; ++i) {
+      totals.dropped_appending[i] += stream.counters->dropped_records[i].value();
+    }
+  }
+  for (const Listener& listener : listeners) {
+    for (std::size_t i = 0; i < ingest::kDropReasons; ++i) {
+      totals.dropped_receiving[i] += listener.counters->dropped_records[i].value();
+    }
+  }
+  // Only now: see RecordTotals.
+  for (const Listener& listener : listeners)
+    totals.received.push_back(listener.counters->received_records.value());
+  return totals;
+}
+
+std::vector<prometheus::MetricFamily> Registry::Collector::Collect() const {
+  Families families;
+  const std::lock_guard lock(mutex);
+  auto build = FamilyBuilder::gauge("fastlogd_build_info", "Version and compiler of this program; always 1.");
+  build.sample({{"version", FASTLOGD_VERSION}, {"compiler", __VERSION__}}, 1);
+  std::move(build).append_to(families);
+  collect_balance(families);
+  collect_listeners(families);
+  collect_connections(families);
+  collect_streams(families);
+  collect_text_files(families);
+  collect_config(families);
+  append_process_metrics(families);
+  return families;
+}
+
+void Registry::Collector::collect_balance(Families& families) const {
+  const RecordTotals totals = totals_locked();
+  ByListener received;
+  for (std::size_t i = 0; i < listeners.size(); ++i) {
+    received[listeners[i].labels] += static_cast<std::int64_t>(totals.received[i]);
+  }
+  append_by_listener(
+      FamilyBuilder::counter("fastlogd_received_records_total",
+                             "Complete records received. Equals stored + dropped + in flight."),
+      received, families);
+
+  auto stored = FamilyBuilder::counter("fastlogd_stored_records_total", "Records published in a segment.");
+  for (std::size_t i = 0; i < streams.size(); ++i)
+    stored.sample({{"stream", streams[i].name}}, totals.stored[i]);
+  std::move(stored).append_to(families);
+
+  auto dropped = FamilyBuilder::counter("fastlogd_dropped_records_total",
+                                        "Records received and then lost, by the stage that lost them.");
+  for (std::size_t i = 0; i < ingest::kDropReasons; ++i) {
+    dropped.sample({{"stage", "ingest"}, {"reason", kIngestDropReasons[i]}}, totals.dropped_receiving[i]);
+  }
+  for (std::size_t i = 0; i < append::kDropReasons; ++i) {
+    dropped.sample({{"stage", "append"}, {"reason", kAppendDropReasons[i]}}, totals.dropped_appending[i]);
+  }
+  std::move(dropped).append_to(families);
+
+  auto in_flight =
+      FamilyBuilder::gauge("fastlogd_in_flight_records", "Records received, not yet stored or dropped.");
+  in_flight.sample({}, totals.balance().in_flight);
+  std::move(in_flight).append_to(families);
+
+  std::uint64_t lost_in_kernel = 0;
+  for (const Listener& listener : listeners)
+    lost_in_kernel += listener.counters->kernel_dropped_records.value();
+  auto lost = FamilyBuilder::counter("fastlogd_lost_before_receipt_records_total",
+                                     "Records lost before the daemon could read them, by where.");
+  lost.sample({{"where", "kernel"}}, lost_in_kernel).sample({{"where", "client"}}, 0);
+  std::move(lost).append_to(families);
+}
+
+void Registry::Collector::collect_listeners(Families& families) const {
+  for (const ListenerMetric& metric : kListenerMetrics) {
+    ByListener sums;
+    for (const Listener& listener : listeners) {
+      sums[listener.labels] += static_cast<std::int64_t>((*listener.counters.*metric.counter).value());
+    }
+    append_by_listener(FamilyBuilder::counter(metric.name, metric.help), sums, families);
+  }
+}
+
+void Registry::Collector::collect_connections(Families& families) const {
+  ByListener open;
+  std::map<ListenerLabels, std::array<std::uint64_t, ingest::kCloseReasons>> closed;
+  for (const Listener& listener : listeners) {
+    open[listener.labels] += listener.counters->open_connections.load(std::memory_order_relaxed);
+    auto& by_reason = closed[listener.labels];
+    for (std::size_t i = 0; i < ingest::kCloseReasons; ++i) {
+      by_reason[i] += listener.counters->closed_connections[i].value();
+    }
+  }
+  append_by_listener(FamilyBuilder::gauge("fastlogd_open_connections", "Connections open now."), open,
+                     families);
+  auto family =
+      FamilyBuilder::counter("fastlogd_closed_connections_total", "Connections closed or refused, by why.");
+  for (const auto& [labels, by_reason] : closed) {
+    for (std::size_t i = 0; i < ingest::kCloseReasons; ++i) {
+      Labels with_reason = labels_of(labels);
+      with_reason.push_back({"reason", kCloseReasons[i]});
+      family.sample(std::move(with_reason), by_reason[i]);
+    }
+  }
+  std::move(family).append_to(families);
+}
+
+void Registry::Collector::collect_streams(Families& families) const {
+  const auto per_stream = [&](FamilyBuilder family, auto value_of) {
+    for (const Stream& stream : streams) family.sample({{"stream", stream.name}}, value_of(*stream.counters));
+    std::move(family).append_to(families);
+  };
+  for (const StreamMetric& metric : kStreamMetrics) {
+    per_stream(FamilyBuilder::counter(metric.name, metric.help),
+               [&](const auto& counters) { return (counters.*metric.counter).value(); });
+  }
+  per_stream(FamilyBuilder::counter("fastlogd_sync_seconds_total", "Time spent in fdatasync."),
+             [](const auto& c) { return seconds(static_cast<std::int64_t>(c.sync_nanos.value())); });
+  per_stream(FamilyBuilder::gauge("fastlogd_last_sync_seconds", "Duration of the last fdatasync."),
+             [](const auto& c) { return seconds(c.last_sync_nanos.load(std::memory_order_relaxed)); });
+  per_stream(FamilyBuilder::gauge("fastlogd_segments", "Segment files of the stream."),
+             [](const auto& c) { return c.segments.load(std::memory_order_relaxed); });
+  per_stream(FamilyBuilder::gauge("fastlogd_disk_bytes", "Disk space the stream's segments take."),
+             [](const auto& c) { return c.disk_bytes.load(std::memory_order_relaxed); });
+  per_stream(FamilyBuilder::gauge("fastlogd_store_failed", "1 after a sync or store failed for good."),
+             [](const auto& c) { return c.store_failed.load(std::memory_order_relaxed) ? 1 : 0; });
+  per_stream(FamilyBuilder::gauge("fastlogd_disk_full", "1 while no further segment can be prepared."),
+             [](const auto& c) { return c.disk_full.load(std::memory_order_relaxed) ? 1 : 0; });
+  auto mode =
+      FamilyBuilder::gauge("fastlogd_stream_mode_info", "Durability and page size in force; always 1.");
+  for (const Stream& stream : streams) {
+    mode.sample({{"stream", stream.name},
+                 {"durability", stream.mode.durability},
+                 {"page_size", stream.mode.page_size}},
+                1);
+  }
+  std::move(mode).append_to(families);
+}
+
+void Registry::Collector::collect_text_files(Families& families) const {
+  for (const TextFileMetric& metric : kTextFileMetrics) {
+    std::map<std::string, std::uint64_t> sums;
+    for (const TextFile& file : text_files) sums[file.stream] += (*file.counters.*metric.counter).value();
+    auto family = FamilyBuilder::counter(metric.name, metric.help);
+    for (const auto& [stream, value] : sums) family.sample({{"stream", stream}}, value);
+    std::move(family).append_to(families);
+  }
+  // A text file that a reload replaced has no lag any more: the newest of each stream speaks.
+  std::map<std::string, std::uint64_t> lag;
+  for (const TextFile& file : text_files)
+    lag[file.stream] = file.counters->lag_bytes.load(std::memory_order_relaxed);
+  auto family = FamilyBuilder::gauge("fastlogd_text_file_lag_bytes", "Log bytes not yet in the text file.");
+  for (const auto& [stream, value] : lag) family.sample({{"stream", stream}}, value);
+  std::move(family).append_to(families);
+}
+
+void Registry::Collector::collect_config(Families& families) const {
+  if (!config) return;
+  const auto add = [&](FamilyBuilder family, auto value) {
+    family.sample({}, value);
+    std::move(family).append_to(families);
+  };
+  add(FamilyBuilder::counter("fastlogd_config_reload_success_total", "Reloads that were applied."),
+      config->reload_success.value());
+  add(FamilyBuilder::counter("fastlogd_config_reload_failure_total", "Reloads that were refused as a whole."),
+      config->reload_failure.value());
+  add(FamilyBuilder::gauge("fastlogd_config_last_reload_successful", "1 if the last reload was applied."),
+      config->last_reload_successful.load(std::memory_order_relaxed) ? 1 : 0);
+  add(FamilyBuilder::gauge("fastlogd_config_generation", "Number of the configuration in force, from 1."),
+      config->generation.load(std::memory_order_relaxed));
+  add(FamilyBuilder::gauge("fastlogd_config_last_reload_success_timestamp_seconds",
+                           "When the last reload was applied, since the epoch; 0 before the first."),
+      seconds(config->last_reload_success_time_ns.load(std::memory_order_relaxed)));
+}
+
+}  // namespace fastlogd::metrics

@@ -1,0 +1,50 @@
+#include "metrics/registry.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <prometheus/text_serializer.h>
+
+#include "metrics/collector.hpp"
+
+namespace fastlogd::metrics {
+
+Registry::Registry() : collector_(std::make_unique<Collector>()) {}
+Registry::~Registry() = default;
+
+void Registry::add_listener(ListenerLabels labels, std::shared_ptr<const ingest::ListenerCounters> counters) {
+  const std::lock_guard lock(collector_->mutex);
+  auto& listeners = collector_->listeners;
+  const auto known = [&](const Collector::Listener& entry) { return entry.counters == counters; };
+  if (std::any_of(listeners.begin(), listeners.end(), known)) return;
+  listeners.push_back({std::move(labels), std::move(counters)});
+}
+
+void Registry::add_stream(std::string stream, StreamMode mode,
+                          std::shared_ptr<const append::AppendCounters> counters) {
+  const std::lock_guard lock(collector_->mutex);
+  collector_->streams.push_back({std::move(stream), std::move(mode), std::move(counters)});
+}
+
+void Registry::add_text_file(std::string stream, std::shared_ptr<const follow::TextFileCounters> counters) {
+  const std::lock_guard lock(collector_->mutex);
+  auto& files = collector_->text_files;
+  const auto known = [&](const Collector::TextFile& entry) { return entry.counters == counters; };
+  if (std::any_of(files.begin(), files.end(), known)) return;
+  files.push_back({std::move(stream), std::move(counters)});
+}
+
+void Registry::set_config(std::shared_ptr<const config::ConfigCounters> counters) {
+  const std::lock_guard lock(collector_->mutex);
+  collector_->config = std::move(counters);
+}
+
+std::string Registry::render() const {
+  return prometheus::TextSerializer().Serialize(collector_->Collect());
+}
+
+RecordBalance Registry::balance() const {
+  return collector_->totals().balance();
+}
+
+}  // namespace fastlogd::metrics
