@@ -1,0 +1,116 @@
+"""kill -9 under full load, again and again: what was readable stays, numbers are dense, the loss is one ring at most.
+
+FASTLOGD_KILL_ROUNDS sets how often (10 unless said otherwise; 50 for acceptance); FASTLOGD_KILL_SEED repeats a run.
+"""
+
+import json
+import os
+import random
+import subprocess
+import time
+
+from support.daemon import MIB, Daemon, eventually
+from support.load import Load, numbers
+
+ROUNDS = int(os.environ.get("FASTLOGD_KILL_ROUNDS", "10"))
+SEED = int(os.environ.get("FASTLOGD_KILL_SEED", str(random.randrange(1 << 32))))
+LINE_BYTES = 100
+# base/limits.hpp kRingBytesDefault, one read of a stream socket on its way into it, and the socket's own buffer.
+LOSS_LINES_MAX = (8 * MIB + MIB) // LINE_BYTES
+
+
+def of_round(daemon: Daemon, number: int) -> list[int]:
+    """What is stored of a round's lines."""
+    done = daemon.ctl("cat", "-o", "cat", "-g", f"load-r{number}-", check=False)
+    assert done.returncode in (0, 1), done.stderr
+    return numbers(done.stdout, f"r{number}")
+
+
+def last_line(path, name: str) -> int:
+    """The newest number a follower has shown, -1 before the first."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4096))
+        return max(numbers(file.read(), name), default=-1)
+
+
+def kill_under_load(daemon: Daemon, number: int, seconds: float) -> tuple[int, int]:
+    """One round up to the kill: (newest number that had been readable, lines whose sending had returned)."""
+    name = f"r{number}"
+    shown = daemon.folder / "shown"
+    with shown.open("wb") as out:
+        follower = subprocess.Popen(daemon.ctl_command("tail", "-f", "-n", "0", "-o", "cat"), stdout=out, stderr=subprocess.DEVNULL)
+        load = Load(daemon.connect, name, rate=1e9, size=LINE_BYTES)
+        load.start()
+        time.sleep(seconds)
+        readable = last_line(shown, name)
+        daemon.kill()
+        sent = load.stop()
+        follower.terminate()
+        follower.wait(10)
+    return readable, sent
+
+
+def check_dense_around_the_crash(daemon: Daemon) -> None:
+    """Sequence numbers go up by one, or a gap stands between and names what is missing."""
+    with daemon.connect() as connection:
+        connection.sendall(b"after the crash\n")
+    eventually(lambda: daemon.ctl("tail", "-n", "1", "-o", "cat").stdout == b"after the crash\n")
+    items = [json.loads(line) for line in daemon.ctl("tail", "-n", "3000", "-o", "json").stdout.splitlines()]
+    expected = None
+    for item in items:
+        if "gap" in item:
+            expected = item["gap"]["last"] + 1 if item["gap"].get("last") else expected
+        else:
+            assert expected in (None, item["seq"]), f"{item['seq']} where {expected} was due"
+            expected = item["seq"] + 1
+
+
+def test_what_was_readable_survives_a_kill(idle_daemon):
+    print(f"FASTLOGD_KILL_SEED={SEED} FASTLOGD_KILL_ROUNDS={ROUNDS}")
+    chance = random.Random(SEED)
+    daemon = idle_daemon
+    daemon.stream["segment_bytes"] = "16MiB"
+    daemon.start()
+    kept: list[int] = []
+    for number in range(ROUNDS):
+        readable, sent = kill_under_load(daemon, number, chance.uniform(0.1, 1.0))
+        started = time.monotonic()
+        daemon.start()
+        assert time.monotonic() - started < 1.0, "the restart"
+        found = of_round(daemon, number)
+        assert found == list(range(len(found))), f"round {number}: not a prefix of what was sent"
+        assert len(found) > readable, f"round {number}: {readable} had been readable, {len(found)} are left"
+        assert sent - len(found) <= LOSS_LINES_MAX, f"round {number}: {sent - len(found)} of {sent} lines lost"
+        check_dense_around_the_crash(daemon)
+        daemon.verify()
+        kept.append(len(found))
+    for number, count in enumerate(kept):
+        assert len(of_round(daemon, number)) == count, f"round {number} was whole after its own restart"
+
+
+def test_a_kill_while_recovering_changes_nothing(idle_daemon):
+    daemon = idle_daemon.start()
+    readable, _ = kill_under_load(daemon, 0, 0.5)
+    for delay in (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1):
+        daemon.spawn()
+        time.sleep(delay)
+        daemon.kill()
+    daemon.start()
+    found = of_round(daemon, 0)
+    assert found == list(range(len(found))) and len(found) > readable
+    daemon.verify()
+
+
+def test_segments_do_not_pile_up_over_many_short_lives(idle_daemon):
+    daemon = idle_daemon
+    for _ in range(15):
+        daemon.start()
+        with daemon.connect() as connection:
+            connection.sendall(b"one record\n")
+        daemon.quiesce(1)
+        daemon.kill()
+    daemon.start()
+    assert daemon.cat() == [b"one record"] * 15
+    used = sum(path.stat().st_blocks * 512 for path in daemon.log_directory.glob("*.flog"))
+    assert used < 15 * MIB + 6 * 4 * MIB, "sealed segments were to give back what they never used"
+    daemon.verify()

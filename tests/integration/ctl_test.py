@@ -1,0 +1,159 @@
+"""fastlogctl: the filters, the formats, the exit codes, and what it asks the daemon to do."""
+
+import json
+import os
+import re
+import subprocess
+import time
+
+import pytest
+from support.daemon import BIN, eventually
+from support.load import Load, numbers
+
+RECORDS = (b"<11>Nov 22 23:05:01 web[10]: disk failed\n<12>Nov 22 23:05:01 web[10]: Disk slow\n<14>Nov 22 23:05:01 db[20]: started\n"
+           b"<15>Nov 22 23:05:01 db[20]: details\n<8>Nov 22 23:05:01 kernel: panic\nno header at all\n"
+           b'<14>1 - host app 7 ID47 [a@1 user="alice" n="1"] logged in\n<14>1 - host app 7 ID48 [a@1 user="bob" n="2"] logged in\n')
+ALL = [b"disk failed", b"Disk slow", b"started", b"details", b"panic", b"no header at all", b"logged in", b"logged in"]
+
+
+@pytest.fixture
+def filled(daemon):
+    with daemon.connect() as connection:
+        connection.sendall(RECORDS)
+    daemon.quiesce(len(ALL))
+    return daemon
+
+
+@pytest.mark.parametrize(("options", "expected"), [
+    ([], ALL), (["-p", "err"], [b"disk failed", b"panic"]), (["-p", "warning..err"], [b"disk failed", b"Disk slow"]),
+    (["-p", "debug"], ALL), (["-t", "web"], [b"disk failed", b"Disk slow"]), (["-t", "web", "-t", "kernel"], [b"disk failed", b"Disk slow", b"panic"]),
+    (["-T", "web", "-T", "db"], ALL[4:]), (["-g", "disk"], [b"disk failed", b"Disk slow"]), (["-g", "Disk"], [b"Disk slow"]),
+    (["-g", "^start.*d$"], [b"started"]), (["-r"], ALL[::-1]), (["-S", "-1h"], ALL), (["-S", "yesterday", "-U", "tomorrow"], ALL),
+    (["pid=7"], []), (["procid=7"], [b"logged in", b"logged in"]), (["msgid=ID48"], [b"logged in"]), (["user=alice"], [b"logged in"]),
+    (["a@1.user=bob"], [b"logged in"]), (["identifier!=web", "severity=info"], [b"started", b"no header at all", b"logged in", b"logged in"]),
+    (["-U", "2001-01-01"], []), (["-S", "tomorrow"], []), (["-t", "nobody"], []),
+], ids=lambda value: " ".join(value) if value and isinstance(value[0], str) else None)
+def test_filters(filled, options, expected):
+    done = filled.ctl("cat", "-o", "cat", *options, check=False)
+    assert done.stdout.split(b"\n")[:-1] == expected, done.stderr
+    assert done.returncode == (0 if expected else 1)
+
+
+def test_grep_finds_and_says_when_nothing_is_found(filled):
+    assert filled.ctl("grep", "-o", "cat", "panic").stdout == b"panic\n"
+    assert filled.ctl("grep", "-o", "cat", "nowhere", check=False).returncode == 1
+    assert filled.ctl("grep", "-o", "cat", "(unclosed", check=False).returncode == 2
+
+
+@pytest.mark.parametrize(("form", "pattern"), [
+    ("short", rb"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ web\[10\]: disk failed"),
+    ("short-iso", rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d \S+ web\[10\]: disk failed"),
+    ("short-precise", rb"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d\.\d{6} \S+ web\[10\]: disk failed"),
+    ("cat", rb"disk failed"), ("raw", rb"disk failed"),
+])
+def test_formats(filled, form, pattern):
+    line = filled.ctl("cat", "-o", form).stdout.split(b"\n")[0]
+    assert re.fullmatch(pattern, line), line
+
+
+def test_json_has_what_the_sender_said(filled):
+    records = filled.cat_json()
+    last = records[-1]
+    assert last["structured_data"] == {"a@1": {"user": "bob", "n": "2"}}
+    assert (last["host"], last["identifier"], last["procid"], last["msgid"], last["severity"], last["facility"], last["format"]) == (
+        "host", "app", "7", "ID48", "info", "user", "rfc5424")
+    assert records[5].get("format") is None and records[5]["severity"] == "info"
+
+
+def test_a_cursor_goes_on_where_it_was(filled):
+    shown = filled.ctl("cat", "-o", "cat", "--show-cursor").stdout.split(b"\n")
+    cursor = next(line for line in shown if b"cursor" in line).split(b": ", 1)[1].decode().strip()
+    assert filled.ctl("cat", "-o", "cat", "--after-cursor", cursor, check=False).returncode == 1
+    with filled.connect() as connection:
+        connection.sendall(b"newer\n")
+    filled.quiesce(len(ALL) + 1)
+    assert filled.ctl("cat", "-o", "cat", "--after-cursor", cursor).stdout == b"newer\n"
+
+
+def test_time_selects_by_receipt(daemon):
+    with daemon.connect() as connection:
+        connection.sendall(b"early\n")
+        daemon.quiesce(1)
+        time.sleep(1.1)
+        middle = time.time()
+        time.sleep(1.1)
+        connection.sendall(b"late\n")
+        daemon.quiesce(2)
+    assert daemon.cat("-S", f"@{middle}") == [b"late"] and daemon.cat("-U", f"@{middle}") == [b"early"]
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["cat", "-o", "nonsense"], ["cat", "-p", "nonsense"], ["cat", "-S", "soonish"],
+                                       ["nonsense"], ["tail", "-n", "many"], ["cat", "-g", "(unclosed"]])
+def test_wrong_usage_exits_2_and_says_why(filled, arguments):
+    done = subprocess.run([str(BIN / "fastlogctl"), *arguments, "--config", str(filled.config_path)], capture_output=True, timeout=20)
+    assert done.returncode == 2 and done.stderr, done
+
+
+def test_no_log_and_no_configuration_are_said_clearly(folder):
+    done = subprocess.run([str(BIN / "fastlogctl"), "cat", "--directory", str(folder / "nowhere")], capture_output=True, text=True, timeout=20)
+    assert done.returncode not in (0, 3) and str(folder / "nowhere") in done.stderr
+    done = subprocess.run([str(BIN / "fastlogctl"), "cat", "--config", str(folder / "nowhere.yaml")], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 78 and "nowhere.yaml" in done.stderr
+
+
+def test_status_tells_what_runs(filled):
+    status = json.loads(filled.ctl("status", "--json").stdout)
+    assert "main" in json.dumps(status)
+    human = filled.ctl("status").stdout.decode()
+    assert "main" in human and "interval" in human
+
+
+def test_status_without_a_daemon_says_that_none_runs(filled):
+    filled.stop()
+    done = filled.ctl("status", check=False)
+    assert done.returncode != 0 and done.stderr
+
+
+def test_send_logs_what_it_is_given(daemon):
+    daemon.ctl("send", "hello from send")
+    daemon.quiesce(1)
+    assert daemon.cat() == [b"hello from send"]
+
+
+def test_rotate_seals_and_sync_makes_durable(filled):
+    before = len(list(filled.log_directory.glob("*.flog")))
+    filled.ctl("rotate")
+    eventually(lambda: len(list(filled.log_directory.glob("*.flog"))) > before)
+    filled.ctl("sync")
+    filled.verify()
+    assert filled.cat() == ALL
+
+
+def test_a_closed_pipe_ends_it_quietly(daemon):
+    Load(daemon.connect, rate=1e9, count=200_000).run()
+    daemon.quiesce(200_000)
+    process = subprocess.Popen(daemon.ctl_command("cat"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(20) in (0, -13, 141) and process.stderr.read() == b""
+
+
+def test_a_terminal_never_sees_control_characters(daemon):
+    with daemon.connect() as connection:
+        connection.sendall(b"evil \x1b]0;title\x07 end\n")
+    daemon.quiesce(1)
+    done = subprocess.run(["script", "-qec", " ".join(daemon.ctl_command("cat")), "/dev/null"], stdin=subprocess.DEVNULL,
+                          capture_output=True, timeout=20, env=os.environ | {"PAGER": "cat", "TERM": "xterm"})
+    assert b"evil" in done.stdout and b"\x1b]0" not in done.stdout and b"\x07" not in done.stdout
+
+
+def test_verify_shows_what_it_checked(daemon):
+    Load(daemon.connect, rate=1e9, count=100_000).run()
+    daemon.quiesce(100_000)
+    assert "100000" in re.sub(r"[^0-9a-z\n]", "", daemon.ctl("verify").stdout.decode().lower())
+
+
+def test_reading_backwards_over_segments_is_forwards_reversed(daemon):
+    Load(daemon.connect, rate=1e9, count=100_000).run()
+    daemon.quiesce(100_000)
+    assert numbers(b"\n".join(daemon.cat("-r"))) == list(range(99_999, -1, -1))
