@@ -36,7 +36,9 @@ Result<double> parse_quantity(std::string_view text, const std::array<Unit, N>& 
   double number = 0;
   const char* end = text.data() + text.size();
   const auto [stop, status] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
-  if (status != std::errc{} || number < 0 || text.front() == '-') {
+  const bool begins_with_digit =
+      text.front() >= '0' && text.front() <= '9';  // from_chars also reads "inf" and "nan"
+  if (status != std::errc{} || !begins_with_digit) {
     return invalid(fmt::format("'{}' is not a {} such as {}", text, what, examples));
   }
   std::string_view name(stop, static_cast<std::size_t>(end - stop));
