@@ -1,0 +1,105 @@
+#include "config/load.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "config/conflicts.hpp"
+#include "config/document.hpp"
+#include "config/merge.hpp"
+#include "config/schema.hpp"
+
+namespace fastlogd::config {
+namespace {
+
+class Loader {
+ public:
+  Loader(const Sources& sources, MissingFile missing) : sources_(sources), missing_(missing) {}
+
+  std::shared_ptr<const Config> run() {
+    std::optional<Node> root = merged_document();
+    if (!root) return nullptr;
+    ReadLog log;
+    Config config = read_config(*root, log);
+    for (const Complaint& complaint : log.complaints()) add(complaint);
+    // Conflicts among values that were refused above would only repeat what has been said.
+    if (log.complaints().empty()) {
+      for (const Conflict& conflict : find_conflicts(config)) {
+        add({log.position_of(conflict.path), conflict.path + ": " + conflict.message});
+      }
+    }
+    if (!problems_.empty()) return nullptr;
+    return std::make_shared<const Config>(std::move(config));
+  }
+
+  std::vector<Problem> take_problems() {
+    std::ranges::stable_sort(problems_, {},
+                             [](const Problem& p) { return std::tie(p.file, p.line, p.column); });
+    return std::move(problems_);
+  }
+
+ private:
+  void add(const Complaint& complaint) {
+    const Position& at = complaint.at;
+    problems_.push_back({sources_.files[at.file].path, at.line, at.column, complaint.message});
+  }
+
+  /// All files are parsed, so that all their mistakes show; nothing is returned unless all could be.
+  std::optional<Node> merged_document() {
+    std::optional<Node> merged;
+    bool complete = true;
+    for (std::uint32_t i = 0; i < sources_.files.size(); ++i) {
+      std::optional<Node> root = parse_file(i);
+      if (!root) {
+        complete = false;
+      } else if (!merged) {
+        merged = std::move(root);
+      } else {
+        merge_document(*merged, std::move(*root));
+      }
+    }
+    return complete ? std::move(merged) : std::nullopt;
+  }
+
+  std::optional<Node> parse_file(std::uint32_t index) {
+    const SourceFile& file = sources_.files[index];
+    if (!file.error.empty()) {
+      if (index == 0 && file.missing && missing_ == MissingFile::defaults) {
+        Node nothing;
+        nothing.kind = Node::Kind::mapping;
+        return nothing;
+      }
+      problems_.push_back({file.path, 1, 1, file.error});
+      return std::nullopt;
+    }
+    Document document = parse_document(file.bytes, index);
+    for (const Complaint& complaint : document.complaints) add(complaint);
+    return std::move(document.root);
+  }
+
+  const Sources& sources_;
+  MissingFile missing_;
+  std::vector<Problem> problems_;
+};
+
+}  // namespace
+
+Loaded load_sources(Sources sources, MissingFile missing) {
+  Loaded loaded;
+  loaded.sources = std::move(sources);
+  Loader loader(loaded.sources, missing);
+  loaded.config = loader.run();
+  loaded.problems = loader.take_problems();
+  return loaded;
+}
+
+Loaded load(const std::string& main_path, MissingFile missing) {
+  return load_sources(read_sources(main_path), missing);
+}
+
+std::string check(const std::string& main_path, MissingFile missing) {
+  return format_problems(load(main_path, missing).problems);
+}
+
+}  // namespace fastlogd::config
