@@ -95,14 +95,12 @@ struct TextFileMetric {
 };
 
 constexpr TextFileMetric kTextFileMetrics[] = {
-    {"fastlogd_text_file_lines_total", "Lines written to the text file.", &follow::TextFileCounters::lines},
-    {"fastlogd_text_file_bytes_total", "Bytes written to the text file.", &follow::TextFileCounters::bytes},
-    {"fastlogd_text_file_rotations_total", "Rotations of the text file.",
-     &follow::TextFileCounters::rotations},
-    {"fastlogd_text_file_errors_total", "Failures to write or rotate the text file.",
+    {"fastlogd_text_lines_total", "Lines written to the text file.", &follow::TextFileCounters::lines},
+    {"fastlogd_text_bytes_total", "Bytes written to the text file.", &follow::TextFileCounters::bytes},
+    {"fastlogd_text_rotations_total", "Rotations of the text file.", &follow::TextFileCounters::rotations},
+    {"fastlogd_text_errors_total", "Failures to write or rotate the text file.",
      &follow::TextFileCounters::errors},
-    {"fastlogd_text_file_overtaken_total",
-     "Times retention removed records that were not in the text file yet.",
+    {"fastlogd_text_overtaken_total", "Times retention removed records that were not in the text file yet.",
      &follow::TextFileCounters::overtaken},
 };
 
@@ -278,7 +276,7 @@ void Registry::Collector::collect_text_files(Families& families) const {
   std::map<std::string, std::uint64_t> lag;
   for (const TextFile& file : text_files)
     lag[file.stream] = file.counters->lag_bytes.load(std::memory_order_relaxed);
-  auto family = FamilyBuilder::gauge("fastlogd_text_file_lag_bytes", "Log bytes not yet in the text file.");
+  auto family = FamilyBuilder::gauge("fastlogd_text_lag_bytes", "Log bytes not yet in the text file.");
   for (const auto& [stream, value] : lag) family.sample({{"stream", stream}}, value);
   std::move(family).append_to(families);
 }

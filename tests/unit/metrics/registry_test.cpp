@@ -161,8 +161,8 @@ TEST(Registry, ShowsTheLagOfTheTextFileThatIsWrittenNow) {
   moved->lines.add(2);
   stages.registry.add_text_file("main", moved);
   const auto samples = parse(stages.registry.render());
-  EXPECT_EQ(samples.at(R"(fastlogd_text_file_lag_bytes{stream="main"})"), 20);
-  EXPECT_EQ(samples.at(R"(fastlogd_text_file_lines_total{stream="main"})"), 12);
+  EXPECT_EQ(samples.at(R"(fastlogd_text_lag_bytes{stream="main"})"), 20);
+  EXPECT_EQ(samples.at(R"(fastlogd_text_lines_total{stream="main"})"), 12);
 }
 
 TEST(Registry, ShowsReloadsAndTheGenerationInForce) {
