@@ -36,11 +36,11 @@ struct FieldCondition {
 struct FilterSpec {
   std::int64_t since_ns = INT64_MIN;  ///< receive time, inclusive
   std::int64_t until_ns = INT64_MAX;  ///< receive time, inclusive
-  SeverityRange severity;
-  std::vector<std::string> identifiers;           ///< any of them (-t); empty: all
-  std::vector<std::string> excluded_identifiers;  ///< none of them (-T)
-  std::string pattern;                 ///< RE2, found anywhere in the message; all lower case: ignores case
-  std::vector<FieldCondition> fields;  ///< one field given several times with =: any of the values
+  SeverityRange severity{};
+  std::vector<std::string> identifiers{};           ///< any of them (-t); empty: all
+  std::vector<std::string> excluded_identifiers{};  ///< none of them (-T)
+  std::string pattern{};                 ///< RE2, found anywhere in the message; all lower case: ignores case
+  std::vector<FieldCondition> fields{};  ///< one field given several times with =: any of the values
 };
 
 /// Compiled once, then asked per record. Const calls from several threads are fine.

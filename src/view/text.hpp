@@ -32,21 +32,22 @@ struct TextOptions {
   /// form. For the text file and for terminals; it never touches json or raw.
   bool escape = false;
   bool colour = false;  ///< ANSI colours by severity, as journalctl: err and above red, warning yellow, ...
-  std::string local_host = "localhost";  ///< shown for records of local transports, which claim no host
+  std::string local_host = "localhost";  ///< shown for records of local transports that claim no host
 };
 
 /// A stretch of missing records, in plain fields (segment::Gap says the same below this layer).
 struct GapView {
   ingress::LossReason reason = ingress::LossReason::none;
   std::uint64_t count = 0;  ///< unnumbered records lost; 0: nobody knows how many
-  Sequence first;           ///< 0: the lost records had no numbers
-  Sequence last;
+  Sequence first{};         ///< 0: the lost records had no numbers
+  Sequence last{};
   std::int64_t from_ns = 0;  ///< receive time before the gap, 0 unknown
   std::int64_t to_ns = 0;
 };
 
-/// Renders records and gaps, each with its newline. Deterministic: the same record and options give the same
-/// bytes. One per thread: it remembers the last second's time and the last source's prefix.
+/// Renders records and gaps, each with its newline. Deterministic: the same record, options and zone give the
+/// same bytes, which the text file's cursor relies on. One per thread: it remembers the last second it
+/// showed.
 class RecordRenderer {
  public:
   explicit RecordRenderer(TextOptions options);
@@ -54,15 +55,17 @@ class RecordRenderer {
   /// The shown time is the receive time, which is the order of the log; json has the sender's too.
   void append(std::string& out, const RecordView& record);
 
-  /// `-- gap: 17 records lost (kernel_udp) between ... --`, or an object with the key "gap".
+  /// `-- gap: 17 records lost (kernel_udp) after Nov 22 23:05:01 before Nov 22 23:05:02 --`, or an object
+  /// with the one key "gap". Formats cat and raw hold nothing but what senders wrote: nothing is appended,
+  /// say it elsewhere.
   void append_gap(std::string& out, const GapView& gap);
 
   [[nodiscard]] const TextOptions& options() const { return options_; }
 
  private:
-  void append_line(std::string& out, const RecordView& record);
-  void append_prefix(std::string& out, const RecordView& record);
-  void append_message(std::string& out, std::string_view message) const;
+  void append_time(std::string& out, std::int64_t time_ns);
+  void append_sender(std::string& out, const RecordView& record) const;
+  void append_message(std::string& out, const RecordView& record) const;
 
   TextOptions options_;
   LocalTime local_time_;

@@ -1,0 +1,2 @@
+// Boost.JSON is compiled here, once for the program; everybody else includes <boost/json.hpp> alone.
+#include <boost/json/src.hpp>
