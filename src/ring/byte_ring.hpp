@@ -50,7 +50,7 @@ inline constexpr Layout kDefaultLayout = Layout::doubled;
 ///
 ///      read
 ///      written                                              read, written & mask
-///     |---v----------------------------|            |xxxxxxx^xxxxxxxxxxxxxxxxxxxxxxxx|
+///     |---v----------------------------|            |#######^########################|
 ///
 ///     wrapped, doubled: entry `c` goes on in the second mapping, whose first bytes are the first bytes again
 ///

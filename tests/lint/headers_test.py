@@ -1,6 +1,6 @@
 """Every header compiles alone, so that including it never depends on what came before.
 
-A header that was found good is looked at again only when it or another header has changed.
+A header that was found good is looked at again only when it or one that it includes has changed.
 """
 
 import concurrent.futures
@@ -14,9 +14,19 @@ FLAGS = ["-std=c++20", "-fsyntax-only", "-x", "c++", "-Wall", "-Wextra", "-Werro
          "-Isrc", "-Iinclude", '-DFASTLOGD_VERSION="0"', "-fmax-errors=3"]
 
 
+def with_what_it_includes(header: str, seen: set[str]) -> set[str]:
+    """The header and ours that it includes, directly or not."""
+    if header not in seen and (source_tree.ROOT / "src" / header).is_file():
+        seen.add(header)
+        for _, other, quoted in source_tree.includes(f"src/{header}"):
+            if quoted:
+                with_what_it_includes(other, seen)
+    return seen
+
+
 def compile_alone(header: str, stamps) -> str:
     """Empty when fine, else what the compiler said."""
-    text = "".join(source_tree.read(path) for path in source_tree.tracked("src/*.hpp"))
+    text = "".join(source_tree.read(f"src/{path}") for path in sorted(with_what_it_includes(header, set())))
     stamp = stamps / hashlib.sha256((header + text).encode()).hexdigest()[:40]
     if stamp.exists():
         return ""

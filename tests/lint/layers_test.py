@@ -39,6 +39,12 @@ def allowed_vendors(folder: str) -> set[str]:
     return names.union(*(IMPLIED.get(name, set()) for name in names))
 
 
+def is_private(path: str) -> bool:
+    """A header that says `Private to metrics/*.cpp` in its first lines shares a vendor's types within its folder."""
+    folder = pathlib.PurePath(path).parts[1]
+    return f"Private to {folder}/*.cpp" in source_tree.read(path).split("#pragma once")[0]
+
+
 def only_in_cpp(folder: str, vendor: str) -> bool:
     """`X, in .cpp` binds the names before it; Beast is always confined to one .cpp of a folder."""
     line = LAYERS[folder].vendors
@@ -95,8 +101,16 @@ def test_a_vendor_header_appears_only_where_its_row_allows():
             vendor = None if quoted else vendor_of(header)
             if vendor and vendor not in allowed_vendors(folder):
                 wrong.append(f"{path}:{line}: {vendor} is not for {folder}")
-            elif vendor and path.endswith(".hpp") and only_in_cpp(folder, vendor):
+            elif vendor and path.endswith(".hpp") and only_in_cpp(folder, vendor) and not is_private(path):
                 wrong.append(f"{path}:{line}: {vendor} only in a .cpp of {folder}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_private_headers_stay_in_their_folders_cpp_files():
+    private = {path.removeprefix("src/") for path in sources() if path.endswith(".hpp") and is_private(path)}
+    wrong = [f"{path}:{line}: {header}" for path in sources() for line, header, quoted in source_tree.includes(path)
+             if quoted and header in private and not (pathlib.PurePath(path).parts[1] == header.split("/")[0] and
+                                                      (path.endswith(".cpp") or is_private(path)))]
     assert not wrong, "\n".join(wrong)
 
 

@@ -4,7 +4,7 @@ import re
 
 from support import source_tree
 
-MARKS = re.compile("|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X", "not imple" + "mented", "place" + "holder",
+MARKS = re.compile("|".join(["TO" + "DO", "FIX" + "ME", r"\bXX" + "X", "not imple" + "mented", "place" + "holder",
                              "for " + r"now\b", r"\bst" + "ub"]), re.IGNORECASE)
 MACHINE_PATHS = re.compile("|".join(["/wo" + "rk/", "/ho" + r"me/\w", "/fa" + "rm/", "/tmp/st" + "udio"]))
 
