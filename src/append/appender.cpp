@@ -1,0 +1,288 @@
+#include "append/appender.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "base/diagnostics.hpp"
+#include "base/thread_role.hpp"
+
+namespace fastlogd::append {
+namespace {
+
+constexpr std::int64_t kGapInterval = 100 * kNanosPerMilli;
+constexpr std::int64_t kClockStepBack = 10 * kNanosPerSecond;
+constexpr std::size_t kRingBudgetBytes = limits::kMiB;      // per ring and cycle
+constexpr std::uint64_t kPopulateAhead = 8 * limits::kMiB;  // ring the populator when less is left
+constexpr std::chrono::milliseconds kPark{100};
+constexpr std::chrono::milliseconds kStarvedPark{1};  // a prepared segment rings no bell here
+
+}  // namespace
+
+Appender::Appender(Partners partners, LogStart start, std::unique_ptr<ring::WakeSignal> data)
+    : partners_(partners),
+      data_(std::move(data)),
+      options_(partners.options),
+      next_sequence_(start.next_sequence),
+      start_(std::move(start)) {}
+
+void Appender::attach(const RingEnd& end) {
+  inputs_.push_back({.end = end, .sources = std::make_unique<SourceMap>(), .reported = {}});
+}
+
+void Appender::start(const std::string& stream) {
+  thread_ = std::thread([this, name = "fl-append-" + stream] {
+    set_thread_name(name.substr(0, 15).c_str());
+    run();
+  });
+}
+
+void Appender::stop(std::int64_t deadline_ns) {
+  stop_deadline_ns_.store(deadline_ns, std::memory_order_release);
+  data_->interrupt();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Appender::run() {
+  for (;;) {
+    const std::size_t work = do_work();
+    const std::int64_t deadline = stop_deadline_ns_.load(std::memory_order_acquire);
+    if (deadline != 0 && work == 0 && (!any_data() || monotonic_ns() > deadline)) break;
+    if (work == 0) idle();
+  }
+  for (Input& input : inputs_) {
+    for (auto bytes = input.end.ring->peek(); !bytes.empty(); bytes = input.end.ring->peek()) {
+      const ingress::EntryView entry(bytes);
+      drop_rest(input, entry, DropReason::shutdown);
+      input.end.ring->release(entry.entry_bytes());
+    }
+  }
+  next_loss_check_ns_ = 0;
+  for (Input& input : inputs_) input.next_gap_ns = 0;
+  report_losses(monotonic_ns());
+  seal_active(0);
+}
+
+std::size_t Appender::do_work() {
+  partners_.counters.duty_cycles.add();
+  (void)options_.current();
+  if (!ensure_segment()) return 0;
+  if (roll_requested_.load(std::memory_order_relaxed) && roll(segment::OpenReason::rotate)) {
+    roll_requested_.store(false, std::memory_order_relaxed);
+    publish();
+  }
+  std::size_t entries = 0;
+  for (Input& input : inputs_) entries += drain(input);
+  report_losses(monotonic_ns());
+  return entries;
+}
+
+bool Appender::any_data() {
+  return std::any_of(inputs_.begin(), inputs_.end(), [](Input& input) { return input.end.ring->has_data(); });
+}
+
+void Appender::idle() {
+  partners_.counters.parks.add();
+  if (starved_ || active_ == nullptr) {
+    data_->wait(kStarvedPark);
+    return;
+  }
+  data_->arm();
+  if (!any_data() && stop_deadline_ns_.load(std::memory_order_acquire) == 0) data_->wait(kPark);
+  data_->disarm();
+}
+
+std::size_t Appender::drain(Input& input) {
+  ring::ByteRing& ring = *input.end.ring;
+  std::size_t entries = 0;
+  std::size_t taken = 0;
+  while (taken < kRingBudgetBytes) {
+    const auto bytes = ring.peek();
+    if (bytes.empty()) break;
+    const ingress::EntryView entry(bytes);
+    if (entry.header().kind == ingress::EntryKind::source_definition) {
+      input.sources->define(entry);
+    } else if (!store_block(input, entry)) {
+      break;
+    }
+    ring.release(entry.entry_bytes());
+    taken += entry.entry_bytes();
+    ++entries;
+    publish();
+  }
+  if (entries > 0) {
+    ring.publish_space();
+    input.end.space->notify();
+  }
+  return entries;
+}
+
+/// False: no room and no new segment. The descriptors stored so far are remembered, the entry stays in its ring.
+bool Appender::store_block(Input& input, const ingress::EntryView& entry) {
+  const auto messages = entry.descriptors();
+  if (entry.header().receive_time_ns + kClockStepBack < writer_.last_time_ns() &&
+      writer_.record_count() > 0) {
+    if (!roll(segment::OpenReason::clock)) return false;
+  }
+  const std::size_t first = input.resume_at;
+  std::uint64_t bytes = 0;
+  std::size_t at = first;
+  const std::uint64_t from = writer_.offset();
+  for (; at < messages.size(); ++at) {
+    if (!store_record(input, entry, messages[at])) break;
+    bytes += messages[at].slice_bytes;
+  }
+  partners_.counters.stored_records.add(at - first);
+  partners_.counters.message_bytes.add(bytes);
+  partners_.counters.stored_bytes.add(writer_.offset() >= from ? writer_.offset() - from : writer_.offset());
+  input.resume_at = at == messages.size() ? 0 : at;
+  if (at == messages.size()) return true;
+  publish();
+  if (!drops_now()) return false;
+  drop_rest(input, entry, DropReason::segment_full);
+  return true;
+}
+
+bool Appender::store_record(Input& input, const ingress::EntryView& entry,
+                            const ingress::Descriptor& message) {
+  const char* slice = entry.payload() + message.slice_offset;
+  segment::NewRecord record{
+      .sequence = Sequence{next_sequence_},
+      .receive_time_ns = entry.header().receive_time_ns,
+      .priority = message.priority,
+      .flags = message.flags,
+      .extension = {.message_start = message.message_start,
+                    .sender_time_ns = message.sender_time_ns,
+                    .procid = {slice - message.procid_back, message.procid_bytes},
+                    .msgid = {slice - message.msgid_back, message.msgid_bytes}},
+      .slice = {slice, message.slice_bytes},
+  };
+  for (;;) {
+    if (input.sources->resolve(message.source_slot, writer_, record.source) && writer_.append(record))
+        [[likely]] {
+      ++next_sequence_;
+      return true;
+    }
+    if (!roll(segment::OpenReason::roll)) return false;
+  }
+}
+
+/// With drop-newest, and only when the housekeeper has found the disk full.
+bool Appender::drops_now() {
+  return options_.current().when_full == WhenFull::drop_newest &&
+         partners_.counters.disk_full.load(std::memory_order_acquire);
+}
+
+void Appender::drop_rest(Input& input, const ingress::EntryView& entry, DropReason reason) {
+  if (entry.header().kind != ingress::EntryKind::block) return;
+  const std::size_t count = entry.header().descriptor_count - input.resume_at;
+  partners_.counters.dropped_records[static_cast<std::size_t>(reason)].add(count);
+  if (reason == DropReason::segment_full) dropped_full_ += count;
+  input.resume_at = 0;
+}
+
+// --- segments ---
+
+bool Appender::ensure_segment() {
+  if (active_ != nullptr) [[likely]]
+    return true;
+  LiveSegment* first = partners_.supply.take();
+  if (first == nullptr) return false;
+  begin(*first, segment::OpenReason::start);
+  for (const segment::Gap& gap : start_.gaps) {
+    if (writer_.append_gap(gap)) partners_.counters.gap_frames.add();
+  }
+  start_.gaps.clear();
+  publish();
+  return true;
+}
+
+void Appender::begin(LiveSegment& next, segment::OpenReason reason) {
+  const segment::OpenPayload open{.first_sequence = next_sequence_,
+                                  .previous_uuid = start_.previous_uuid,
+                                  .previous_end_offset = start_.previous_end_offset,
+                                  .previous_last_sequence = next_sequence_ - 1,
+                                  .durable_position = partners_.control.durable().value,
+                                  .epoch = start_.epoch,
+                                  .reason = reason};
+  active_ = &next;
+  starved_ = false;
+  writer_.start(next.file, open, realtime_ns());
+  start_.previous_uuid = next.file.header.segment_uuid;
+  partners_.housekeeper.ring();
+  partners_.populator.ring_once();
+}
+
+/// SEAL into the old, OPEN into the new, and nothing published in between: readers find both or neither.
+bool Appender::roll(segment::OpenReason reason) {
+  LiveSegment* next = partners_.supply.take();
+  if (next == nullptr) {
+    if (!starved_) partners_.counters.waits_for_segment.add();
+    starved_ = true;
+    return false;
+  }
+  seal_active(next->file.header.index);
+  begin(*next, reason);
+  partners_.counters.rolls.add();
+  return true;
+}
+
+void Appender::seal_active(std::uint64_t next_index) {
+  if (active_ == nullptr) return;
+  writer_.seal(next_index);
+  start_.previous_end_offset = writer_.offset();
+  active_->trailer = writer_.trailer();
+  if (next_index == 0) publish();
+  active_->retired.store(true, std::memory_order_release);
+  active_ = nullptr;
+  partners_.housekeeper.ring();
+}
+
+// Walk 6: from here on readers can see it.
+void Appender::publish() {
+  partners_.control.set_committed(writer_.position());
+  writer_.set_durable(partners_.control.durable());
+  if (active_ != nullptr &&
+      writer_.offset() + kPopulateAhead > active_->populated_to.load(std::memory_order_relaxed)) {
+    partners_.populator.ring_once();
+  }
+}
+
+// --- losses ---
+
+void Appender::report_losses(std::int64_t now_ns) {
+  if (now_ns < next_loss_check_ns_ || active_ == nullptr) return;
+  next_loss_check_ns_ = now_ns + kGapInterval / 4;
+  for (Input& input : inputs_) {
+    if (now_ns < input.next_gap_ns) continue;
+    for (std::size_t reason = 0; reason < ingress::kLossReasons; ++reason) {
+      const std::uint64_t total = input.end.loss->by_reason[reason].value();
+      if (total == input.reported[reason]) continue;
+      report_loss(input, reason, total - input.reported[reason]);
+      input.next_gap_ns = now_ns + kGapInterval;
+    }
+  }
+  if (dropped_full_ > 0 && !drops_now()) {
+    const segment::Gap gap{
+        .reason = ingress::LossReason::segment_full, .count = dropped_full_, .to_ns = realtime_ns()};
+    if (!writer_.append_gap(gap)) return;
+    dropped_full_ = 0;
+    partners_.counters.gap_frames.add();
+    publish();
+  }
+}
+
+void Appender::report_loss(Input& input, std::size_t reason, std::uint64_t count) {
+  const segment::Gap gap{.reason = static_cast<ingress::LossReason>(reason),
+                         .count = count,
+                         .from_ns = writer_.last_time_ns(),
+                         .to_ns = realtime_ns()};
+  if (!writer_.append_gap(gap)) {
+    if (!roll(segment::OpenReason::roll) || !writer_.append_gap(gap)) return;
+  }
+  input.reported[reason] += count;
+  partners_.counters.gap_frames.add();
+  publish();
+}
+
+}  // namespace fastlogd::append

@@ -1,0 +1,122 @@
+// Walk 5: the one thread of a stream that takes records out of rings and puts them into the active segment.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "append/append_counters.hpp"
+#include "append/doorbell.hpp"
+#include "append/hand_over.hpp"
+#include "append/live_segment.hpp"
+#include "append/source_map.hpp"
+#include "append/stream_options.hpp"
+#include "base/clock.hpp"
+#include "base/snapshot.hpp"
+#include "record/ingress.hpp"
+#include "ring/byte_ring.hpp"
+#include "ring/wake_signal.hpp"
+#include "segment/control_file.hpp"
+#include "segment/segment_writer.hpp"
+
+namespace fastlogd::append {
+
+/// The consumer end of one ring, as the front end hands it out. Everything outlives the appender.
+struct RingEnd {
+  ring::ByteRing* ring = nullptr;
+  ingress::RingLoss* loss = nullptr;  ///< counted by the producer's thread
+  ring::WakeSignal* space = nullptr;  ///< wakes the producer that waits for space
+};
+
+/// Segments on their way: prepared ones to the appender. Retired ones are marked in LiveSegment.
+using SegmentSupply = HandOver<LiveSegment, 2>;
+
+/// Where the log stood when this run began; what the first OPEN frame says.
+struct LogStart {
+  std::uint64_t next_sequence = 1;
+  std::uint64_t epoch = 1;
+  segment::Uuid previous_uuid{};
+  std::uint64_t previous_end_offset = 0;
+  std::vector<segment::Gap> gaps;  ///< to be written behind the first OPEN
+};
+
+/// Stamps, numbers, checksums and publishes. Never opens, allocates, maps or syncs a file, never waits for a client.
+/// Its thread owns: every attached ring's read end, the sequence numbers, the active segment, committed_pos.
+class Appender {
+ public:
+  struct Partners {
+    const SnapshotBox<StreamOptions>& options;
+    segment::ControlWriter& control;
+    SegmentSupply& supply;
+    Doorbell& housekeeper;  ///< rung when a segment was taken or retired
+    Doorbell& populator;    ///< rung when writing nears the end of what is populated
+    AppendCounters& counters;
+  };
+  Appender(Partners partners, LogStart start, std::unique_ptr<ring::WakeSignal> data);
+
+  /// Before start().
+  void attach(const RingEnd& end);
+  void start(const std::string& stream);
+  /// Drains the rings (whose producers have ended), seals, ends the thread. What does not fit by `deadline_ns`
+  /// (monotonic) is counted as dropped.
+  void stop(std::int64_t deadline_ns);
+  /// Any thread: begin a new segment soon.
+  void request_roll() {
+    roll_requested_.store(true, std::memory_order_release);
+    data_->interrupt();
+  }
+  /// What producers notify after publishing.
+  [[nodiscard]] ring::WakeSignal& data_signal() { return *data_; }
+
+  /// One duty cycle: options, commands, data. Returns the number of entries taken. Public for tests and benchmarks
+  /// that bring a thread of their own.
+  [[nodiscard]] std::size_t do_work();
+  /// Takes the first segment if one is ready; true once there is one.
+  [[nodiscard]] bool ensure_segment();
+  void seal_active(std::uint64_t next_index);
+
+ private:
+  struct Input {
+    RingEnd end;
+    std::unique_ptr<SourceMap> sources;
+    std::size_t resume_at = 0;  ///< descriptors of the entry at hand that are stored already
+    std::array<std::uint64_t, ingress::kLossReasons> reported{};
+    std::int64_t next_gap_ns = 0;
+  };
+
+  void run();
+  void idle();
+  [[nodiscard]] bool any_data();
+  [[nodiscard]] std::size_t drain(Input& input);
+  [[nodiscard]] bool store_block(Input& input, const ingress::EntryView& entry);
+  [[nodiscard]] bool store_record(Input& input, const ingress::EntryView& entry,
+                                  const ingress::Descriptor& message);
+  [[nodiscard]] bool roll(segment::OpenReason reason);
+  void begin(LiveSegment& next, segment::OpenReason reason);
+  void publish();
+  void report_losses(std::int64_t now_ns);
+  void report_loss(Input& input, std::size_t reason, std::uint64_t count);
+  [[nodiscard]] bool drops_now();
+  void drop_rest(Input& input, const ingress::EntryView& entry, DropReason reason);
+
+  Partners partners_;
+  std::unique_ptr<ring::WakeSignal> data_;
+  SnapshotReader<StreamOptions> options_;
+  std::vector<Input> inputs_;
+  std::uint64_t next_sequence_;
+  LogStart start_;
+  segment::SegmentWriter writer_;
+  LiveSegment* active_ = nullptr;
+  std::int64_t next_loss_check_ns_ = 0;
+  bool starved_ = false;            ///< the last attempt to roll found no prepared segment
+  std::uint64_t dropped_full_ = 0;  ///< by drop-newest, not yet told by a GAP
+
+  std::atomic<bool> roll_requested_{false};
+  std::atomic<std::int64_t> stop_deadline_ns_{0};  ///< 0: run
+  std::thread thread_;
+};
+
+}  // namespace fastlogd::append

@@ -1,0 +1,187 @@
+#include "append/housekeeper.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/diagnostics.hpp"
+#include "base/thread_role.hpp"
+#include "segment/segment_file.hpp"
+
+namespace fastlogd::append {
+namespace {
+
+constexpr std::int64_t kRetryInterval = 250 * kNanosPerMilli;
+constexpr std::int64_t kRetentionInterval = kNanosPerSecond;
+constexpr std::chrono::milliseconds kRound{250};
+constexpr std::uint64_t kPopulateFirst = 16 * limits::kMiB;
+
+bool is_full(const Error& error) {
+  return error.code == std::errc::no_space_on_device ||
+         error.code == std::error_code(EDQUOT, std::system_category());
+}
+
+}  // namespace
+
+Housekeeper::Housekeeper(Partners partners, const segment::RecoveryReport& recovered, segment::Uuid boot_id)
+    : partners_(partners),
+      options_(partners.options),
+      directory_(options_.current().directory),
+      sealed_(partners.files, directory_, partners.control, partners.counters),
+      request_{.directory = directory_,
+               .log_uuid = recovered.log_uuid,
+               .index = recovered.next_index,
+               .epoch = recovered.epoch,
+               .segment_bytes = options_.current().segment_bytes,
+               .boot_id = boot_id} {
+  for (const segment::SegmentInfo& info : recovered.segments) sealed_.add_sealed(info);
+}
+
+Result<> Housekeeper::prepare_first() {
+  sealed_.apply_retention(options_.current().retention, request_.segment_bytes);
+  auto done = prepare_one();
+  if (!done && is_full(done.error())) {
+    on_full(done.error(), options_.current());
+    return {};
+  }
+  update_gauges();
+  return done;
+}
+
+void Housekeeper::start(const std::string& stream) {
+  thread_ = std::thread([this, name = "fl-house-" + stream] {
+    set_thread_name(name.substr(0, 15).c_str());
+    run();
+  });
+}
+
+void Housekeeper::stop() {
+  stop_.store(true, std::memory_order_release);
+  partners_.bell.ring();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Housekeeper::run() {
+  while (!stop_.load(std::memory_order_acquire)) {
+    do_work();
+    partners_.bell.wait(kRound);
+  }
+  seal_retired();
+  remove_unused();
+  update_gauges();
+}
+
+void Housekeeper::do_work() {
+  // The appender must not wait: segments first, then one seal at a time with a look at the supply between.
+  while (prepare_ahead()) continue;
+  seal_retired();
+  if (const std::int64_t now = monotonic_ns(); now >= next_retention_ns_) {
+    next_retention_ns_ = now + kRetentionInterval;
+    sealed_.apply_retention(options_.current().retention, unsealed_bytes());
+  }
+  update_gauges();
+}
+
+/// True if one more segment went into the supply.
+bool Housekeeper::prepare_ahead() {
+  if (spare_ == nullptr) {
+    if (partners_.live.size() >= limits::kUnsealedSegmentsMax || monotonic_ns() < retry_at_ns_) return false;
+    const StreamOptions& options = options_.current();
+    sealed_.apply_retention(options.retention, unsealed_bytes() + request_.segment_bytes);
+    if (auto done = prepare_one(); !done) {
+      on_full(done.error(), options);
+      return false;
+    }
+    return spare_ == nullptr;
+  }
+  if (!partners_.supply.put(spare_.get())) return false;
+  spare_.reset();
+  return true;
+}
+
+Result<> Housekeeper::prepare_one() {
+  auto prepared = segment::prepare_segment(partners_.files, request_);
+  if (!prepared) return prepared.error();
+  auto segment = std::make_shared<LiveSegment>();
+  segment->file = std::move(*prepared);
+#ifdef MADV_POPULATE_WRITE
+  const std::uint64_t first = std::min<std::uint64_t>(kPopulateFirst, segment->file.header.segment_bytes);
+  if (::madvise(segment->file.mapping.data(), first, MADV_POPULATE_WRITE) == 0)
+    segment->populated_to.store(first);
+#endif
+  ++request_.index;
+  partners_.live.add(segment);
+  partners_.counters.segments_prepared.add();
+  partners_.counters.disk_full.store(false, std::memory_order_release);
+  if (!partners_.supply.put(segment.get())) spare_ = std::move(segment);
+  return {};
+}
+
+void Housekeeper::on_full(const Error& error, const StreamOptions& options) {
+  const bool full = is_full(error);
+  if (full && options.when_full == WhenFull::delete_oldest && sealed_.remove_oldest())
+    return;  // and try again at once
+  retry_at_ns_ = monotonic_ns() + kRetryInterval;
+  partners_.counters.disk_full.store(true, std::memory_order_release);
+  partners_.counters.housekeeping_errors.add();
+  static diag::RateLimit limit;
+  limit.log(diag::Level::error, "stream {}: no new segment: {}; {}", options.name, error.message(),
+            options.when_full == WhenFull::drop_newest ? "dropping and counting" : "senders wait");
+}
+
+void Housekeeper::seal_retired() {
+  for (;;) {
+    const auto oldest = partners_.live.oldest();
+    if (!oldest || !oldest->retired.load(std::memory_order_acquire)) return;
+    seal(oldest);
+    if (!stop_.load(std::memory_order_acquire)) {
+      while (prepare_ahead()) continue;
+    }
+  }
+}
+
+void Housekeeper::seal(const std::shared_ptr<LiveSegment>& segment) {
+  const segment::FileHeader& header = segment->file.header;
+  const auto done = segment::seal_segment(partners_.files, segment->file.fd.get(), header, segment->trailer);
+  if (done) {
+    partners_.counters.segments_sealed.add();
+  } else {
+    // No second try: an fdatasync that failed once may succeed without having written. The next start recovers it.
+    segment->sync_failed.store(true, std::memory_order_release);
+    partners_.counters.sync_errors.add();
+    partners_.counters.store_failed.store(true, std::memory_order_release);
+    diag::error("{}: could not be sealed: {}", segment->file.path, done.error().message());
+  }
+  struct stat info{};
+  const bool known = ::fstat(segment->file.fd.get(), &info) == 0;
+  sealed_.add_sealed(
+      {.index = header.index,
+       .disk_bytes = known ? static_cast<std::uint64_t>(info.st_blocks) * 512 : header.segment_bytes,
+       .last_time_ns = segment->trailer.time_max_ns != 0 ? segment->trailer.time_max_ns : header.created_ns});
+  partners_.live.remove(header.index);
+}
+
+void Housekeeper::remove_unused() {
+  spare_.reset();
+  while (partners_.supply.take() != nullptr) continue;
+  for (auto segment = partners_.live.oldest(); segment; segment = partners_.live.oldest()) {
+    (void)partners_.files.unlink(segment->file.path);
+    partners_.live.remove(segment->file.header.index);
+  }
+  (void)partners_.files.sync_directory(directory_);
+}
+
+std::uint64_t Housekeeper::unsealed_bytes() const {
+  return partners_.live.size() * request_.segment_bytes;
+}
+
+void Housekeeper::update_gauges() {
+  partners_.counters.segments.store(sealed_.sealed_count() + partners_.live.size(),
+                                    std::memory_order_relaxed);
+  partners_.counters.disk_bytes.store(sealed_.sealed_bytes() + unsealed_bytes(), std::memory_order_relaxed);
+}
+
+}  // namespace fastlogd::append

@@ -1,0 +1,70 @@
+// Everything about segment files that may block: preparing the next ones, sealing, retention.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "append/append_counters.hpp"
+#include "append/appender.hpp"
+#include "append/doorbell.hpp"
+#include "append/live_segment.hpp"
+#include "append/sealed_segments.hpp"
+#include "append/stream_options.hpp"
+#include "base/file_system.hpp"
+#include "base/snapshot.hpp"
+#include "segment/control_file.hpp"
+#include "segment/recovery.hpp"
+
+namespace fastlogd::append {
+
+/// Owns the files that are not active. At most kUnsealedSegmentsMax are unsealed at any time: when sealing can't keep
+/// up, preparing stops, the appender runs out and its rings push back.
+class Housekeeper {
+ public:
+  struct Partners {
+    FileSystem& files;
+    const SnapshotBox<StreamOptions>& options;
+    segment::ControlWriter& control;
+    SegmentSupply& supply;
+    LiveSegments& live;
+    Doorbell& bell;
+    AppendCounters& counters;
+  };
+  Housekeeper(Partners partners, const segment::RecoveryReport& recovered, segment::Uuid boot_id);
+
+  /// Makes the first segment ready, on the caller's thread, so that a start can say what is wrong with the directory.
+  /// A full disk is no error here: the housekeeper goes on trying.
+  [[nodiscard]] Result<> prepare_first();
+  void start(const std::string& stream);
+  /// After the appender has ended: seals what is retired, removes what was never used, ends the thread.
+  void stop();
+  /// One duty cycle; for tests and benchmarks that have no thread.
+  void do_work();
+
+ private:
+  void run();
+  void seal_retired();
+  void seal(const std::shared_ptr<LiveSegment>& segment);
+  [[nodiscard]] bool prepare_ahead();
+  [[nodiscard]] Result<> prepare_one();
+  void on_full(const Error& error, const StreamOptions& options);
+  void remove_unused();
+  void update_gauges();
+  [[nodiscard]] std::uint64_t unsealed_bytes() const;
+
+  Partners partners_;
+  SnapshotReader<StreamOptions> options_;
+  std::string directory_;
+  SealedSegments sealed_;
+  segment::PrepareRequest request_;
+  std::shared_ptr<LiveSegment> spare_;  ///< prepared, but the supply had no free slot
+  std::int64_t retry_at_ns_ = 0;
+  std::int64_t next_retention_ns_ = 0;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace fastlogd::append

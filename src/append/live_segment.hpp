@@ -1,0 +1,60 @@
+// The segments that are being prepared, written or sealed, and who may touch what of them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "segment/segment_file.hpp"
+
+namespace fastlogd::append {
+
+/// One segment from its preparation to its seal. The housekeeper makes and destroys it; between take and retire the
+/// appender writes into its mapping. Once `retired` is set the appender never touches it again.
+struct LiveSegment {
+  segment::PreparedSegment file;
+  std::atomic<std::uint64_t> populated_to{0};  ///< populator: pages below are in the page cache, writable
+  std::atomic<bool> retired{false};            ///< appender, with release, after `trailer`
+  segment::FileTrailer trailer{};
+  std::atomic<bool> sync_failed{false};  ///< sync thread or housekeeper: final for this segment
+};
+
+/// Segments by index, for the threads that are not the appender. The lock is never held across a system call, and the
+/// appender never takes it.
+class LiveSegments {
+ public:
+  void add(std::shared_ptr<LiveSegment> segment) {
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t index = segment->file.header.index;
+    by_index_.emplace(index, std::move(segment));
+  }
+  void remove(std::uint64_t index) {
+    std::shared_ptr<LiveSegment> last;  // unmapping happens behind the lock
+    const std::lock_guard lock(mutex_);
+    if (const auto found = by_index_.find(index); found != by_index_.end()) {
+      last = std::move(found->second);
+      by_index_.erase(found);
+    }
+  }
+  [[nodiscard]] std::shared_ptr<LiveSegment> find(std::uint64_t index) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = by_index_.find(index);
+    return found == by_index_.end() ? nullptr : found->second;
+  }
+  [[nodiscard]] std::shared_ptr<LiveSegment> oldest() const {
+    const std::lock_guard lock(mutex_);
+    return by_index_.empty() ? nullptr : by_index_.begin()->second;
+  }
+  [[nodiscard]] std::size_t size() const {
+    const std::lock_guard lock(mutex_);
+    return by_index_.size();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::uint64_t, std::shared_ptr<LiveSegment>> by_index_;
+};
+
+}  // namespace fastlogd::append

@@ -1,0 +1,47 @@
+#include "append/sealed_segments.hpp"
+
+#include "base/clock.hpp"
+#include "base/diagnostics.hpp"
+#include "segment/segment_file.hpp"
+
+namespace fastlogd::append {
+
+void SealedSegments::add_sealed(const segment::SegmentInfo& sealed) {
+  sealed_.push_back(sealed);
+  bytes_ += sealed.disk_bytes;
+}
+
+void SealedSegments::apply_retention(const Retention& rules, std::uint64_t other_bytes) {
+  while (rules.bytes_max != 0 && !sealed_.empty() && bytes_ + other_bytes > rules.bytes_max) {
+    if (!remove_oldest()) return;
+  }
+  const std::int64_t too_old = realtime_ns() - rules.age_max.count();
+  while (rules.age_max.count() != 0 && !sealed_.empty() && sealed_.front().last_time_ns < too_old) {
+    if (!remove_oldest()) return;
+  }
+  while (rules.keep_free != 0 && !sealed_.empty()) {
+    const auto free = files_.free_bytes(directory_);
+    if (!free || *free >= rules.keep_free || !remove_oldest()) return;
+  }
+}
+
+bool SealedSegments::remove_oldest() {
+  if (sealed_.empty()) return false;
+  const segment::SegmentInfo oldest = sealed_.front();
+  // First tell readers, then take the file away; one that has it mapped keeps it.
+  control_.set_oldest(LogPosition::of(oldest.index + 1, segment::kHeaderBytes));
+  const auto done = files_.unlink(segment::segment_path(directory_, oldest.index));
+  if (!done && done.error().code != std::errc::no_such_file_or_directory) {
+    static diag::RateLimit limit;
+    limit.log(diag::Level::error, "retention: {}", done.error().message());
+    counters_.housekeeping_errors.add();
+    return false;
+  }
+  (void)files_.sync_directory(directory_);
+  sealed_.pop_front();
+  bytes_ -= oldest.disk_bytes;
+  counters_.segments_removed.add();
+  return true;
+}
+
+}  // namespace fastlogd::append

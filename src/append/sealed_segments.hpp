@@ -1,0 +1,40 @@
+// Which sealed segments have to go.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+
+#include "append/append_counters.hpp"
+#include "append/stream_options.hpp"
+#include "base/file_system.hpp"
+#include "segment/control_file.hpp"
+#include "segment/recovery.hpp"
+
+namespace fastlogd::append {
+
+/// Knows the sealed segments of a stream, oldest first, and removes from that end. Housekeeper only.
+class SealedSegments {
+ public:
+  SealedSegments(FileSystem& files, std::string directory, segment::ControlWriter& control,
+                 AppendCounters& counters)
+      : files_(files), directory_(std::move(directory)), control_(control), counters_(counters) {}
+
+  void add_sealed(const segment::SegmentInfo& sealed);
+  /// Removes what is too much, too old, or in the way of keep_free. `other_bytes`: disk taken by unsealed segments.
+  void apply_retention(const Retention& rules, std::uint64_t other_bytes);
+  /// Removes the oldest, to make room on a full disk; false if there is none.
+  bool remove_oldest();
+  [[nodiscard]] std::uint64_t sealed_bytes() const { return bytes_; }
+  [[nodiscard]] std::size_t sealed_count() const { return sealed_.size(); }
+
+ private:
+  FileSystem& files_;
+  std::string directory_;
+  segment::ControlWriter& control_;
+  AppendCounters& counters_;
+  std::deque<segment::SegmentInfo> sealed_;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace fastlogd::append

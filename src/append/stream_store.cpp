@@ -1,0 +1,211 @@
+#include "append/stream_store.hpp"
+
+#include <cinttypes>
+#include <cstdio>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "append/housekeeper.hpp"
+#include "append/populator.hpp"
+#include "append/sync_thread.hpp"
+#include "base/diagnostics.hpp"
+#include "segment/control_file.hpp"
+#include "segment/segment_file.hpp"
+
+namespace fastlogd::append {
+namespace {
+
+constexpr mode_t kDirectoryMode = 0750;
+
+LogStart log_start(const segment::RecoveryReport& recovered) {
+  return LogStart{.next_sequence = recovered.next_sequence,
+                  .epoch = recovered.epoch,
+                  .previous_uuid = recovered.previous_uuid,
+                  .previous_end_offset = recovered.previous_end_offset,
+                  .gaps = recovered.gaps};
+}
+
+Result<std::unique_ptr<Doorbell>> make_doorbell() {
+  auto signal = ring::WakeSignal::create();
+  if (!signal) return signal.error();
+  return std::make_unique<Doorbell>(std::move(*signal));
+}
+
+/// Whether the kernel gave huge pages to the mapping at `address`: smaps(5) says so, madvise's success does not.
+bool has_huge_pages(const void* address) {
+  std::ifstream smaps("/proc/self/smaps");
+  const std::string start = fmt::format("{:x}-", reinterpret_cast<std::uintptr_t>(address));
+  std::string line;
+  bool inside = false;
+  while (std::getline(smaps, line)) {
+    if (!inside) {
+      inside = line.starts_with(start);
+      continue;
+    }
+    std::uint64_t kib = 0;
+    if (std::sscanf(line.c_str(), "FilePmdMapped: %" SCNu64, &kib) == 1) return kib > 0;
+    if (line.starts_with("VmFlags:")) return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+/// Members are ordered so that what others refer to is destroyed last.
+class StreamStore::Parts {
+ public:
+  Parts(std::shared_ptr<const StreamOptions> first, FileSystem& file_system,
+        segment::DirectoryLock directory_lock, segment::ControlWriter control_writer,
+        segment::RecoveryReport report)
+      : name(first->name),
+        files(file_system),
+        lock(std::move(directory_lock)),
+        control(std::move(control_writer)),
+        recovered(std::move(report)),
+        options(std::move(first)) {}
+
+  Result<> build() {
+    auto house_bell = make_doorbell();
+    auto ahead_bell = make_doorbell();
+    auto data = ring::WakeSignal::create();
+    if (!house_bell) return house_bell.error();
+    if (!ahead_bell) return ahead_bell.error();
+    if (!data) return data.error();
+    housekeeper_bell = std::move(*house_bell);
+    populator_bell = std::move(*ahead_bell);
+    appender = std::make_unique<Appender>(
+        Appender::Partners{options, control, supply, *housekeeper_bell, *populator_bell, counters},
+        log_start(recovered), std::move(*data));
+    housekeeper = std::make_unique<Housekeeper>(
+        Housekeeper::Partners{files, options, control, supply, live, *housekeeper_bell, counters}, recovered,
+        segment::current_boot_id());
+    sync = std::make_unique<SyncThread>(files, options, live, control, counters);
+    populator = std::make_unique<Populator>(live, control, *populator_bell);
+    return housekeeper->prepare_first();
+  }
+
+  std::string name;
+  FileSystem& files;
+  segment::DirectoryLock lock;
+  segment::ControlWriter control;
+  segment::RecoveryReport recovered;
+  SnapshotBox<StreamOptions> options;
+  AppendCounters counters;
+  LiveSegments live;
+  SegmentSupply supply;
+  std::unique_ptr<Doorbell> housekeeper_bell;
+  std::unique_ptr<Doorbell> populator_bell;
+  std::unique_ptr<Appender> appender;
+  std::unique_ptr<Housekeeper> housekeeper;
+  std::unique_ptr<SyncThread> sync;
+  std::unique_ptr<Populator> populator;
+  bool running = false;
+};
+
+StreamStore::StreamStore(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+StreamStore::~StreamStore() {
+  if (parts_->running) stop(std::chrono::seconds(1));
+}
+
+Result<std::unique_ptr<StreamStore>> StreamStore::open(std::shared_ptr<const StreamOptions> options,
+                                                       const Environment& environment) {
+  FileSystem& files = environment.files;
+  const std::string& directory = options->directory;
+  if (auto done = files.make_directories(directory, kDirectoryMode); !done) return done.error();
+  auto lock = segment::DirectoryLock::acquire(files, directory);
+  if (!lock) return lock.error();
+  auto recovered = segment::recover(files, directory, lock->log_uuid());
+  if (!recovered) return recovered.error();
+  for (const segment::RecoveryNote& note : recovered->notes) {
+    diag::log(note.damage ? diag::Level::error : diag::Level::warning, "recovery of {}: {}: {}", directory,
+              note.file, note.text);
+  }
+  auto control = segment::ControlWriter::create(environment.runtime_directory, options->name,
+                                                {.log_uuid = recovered->log_uuid,
+                                                 .boot_id = segment::current_boot_id(),
+                                                 .epoch = recovered->epoch,
+                                                 .segment_bytes = options->segment_bytes});
+  if (!control) return control.error();
+  // Nothing of this run is committed yet; everything before it is.
+  control->set_committed(LogPosition::of(recovered->next_index, 0));
+  control->set_durable(LogPosition::of(recovered->next_index, 0));
+  control->set_oldest(recovered->oldest);
+  if (auto done = lock->describe(files, control->control_path(), control->wait_path(), recovered->log_uuid);
+      !done) {
+    return done.error();
+  }
+  auto parts = std::make_unique<Parts>(std::move(options), files, std::move(*lock), std::move(*control),
+                                       std::move(*recovered));
+  if (auto done = parts->build(); !done) return done.error();
+  return std::unique_ptr<StreamStore>(new StreamStore(std::move(parts)));
+}
+
+void StreamStore::attach(const RingEnd& end) {
+  parts_->appender->attach(end);
+}
+
+void StreamStore::start() {
+  (void)parts_->appender->ensure_segment();  // its OPEN is published before anybody is told that the log runs
+  parts_->control.set_state(segment::LogState::running);
+  parts_->housekeeper->start(parts_->name);
+  parts_->populator->start(parts_->name);
+  parts_->sync->start(parts_->name);
+  parts_->appender->start(parts_->name);
+  parts_->running = true;
+}
+
+void StreamStore::apply(std::shared_ptr<const StreamOptions> options) {
+  parts_->options.publish(std::move(options));
+  parts_->sync->wake();
+  parts_->housekeeper_bell->ring();
+}
+
+void StreamStore::stop(std::chrono::nanoseconds bound) {
+  if (!parts_->running) return;
+  parts_->running = false;
+  parts_->appender->stop(monotonic_ns() + bound.count());
+  parts_->populator->stop();
+  parts_->sync->stop();
+  parts_->housekeeper->stop();
+  parts_->control.set_state(segment::LogState::stopped);
+  parts_->control.unlink_files();
+}
+
+ring::WakeSignal& StreamStore::data_signal() {
+  return parts_->appender->data_signal();
+}
+Result<> StreamStore::sync(std::chrono::nanoseconds timeout) {
+  return parts_->sync->sync(timeout);
+}
+void StreamStore::rotate() {
+  parts_->appender->request_roll();
+}
+const AppendCounters& StreamStore::counters() const {
+  return parts_->counters;
+}
+const segment::RecoveryReport& StreamStore::recovery() const {
+  return parts_->recovered;
+}
+std::shared_ptr<const StreamOptions> StreamStore::options() const {
+  return parts_->options.load();
+}
+std::uint64_t StreamStore::duty_cycles() const {
+  return parts_->counters.duty_cycles.value();
+}
+
+StoreStatus StreamStore::status() const {
+  StoreStatus status{.committed = parts_->control.committed(),
+                     .durable = parts_->control.durable(),
+                     .oldest = parts_->control.oldest(),
+                     .control_path = parts_->control.control_path(),
+                     .control_moved = parts_->control.moved()};
+  if (const auto active = parts_->live.find(status.committed.segment())) {
+    status.huge_pages = has_huge_pages(active->file.mapping.data());
+    status.populated_ahead = active->populated_to.load(std::memory_order_relaxed) != 0;
+  }
+  return status;
+}
+
+}  // namespace fastlogd::append

@@ -1,0 +1,72 @@
+// One stream's store: directory, control file, appender and its helpers, started and stopped in the right order.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "append/append_counters.hpp"
+#include "append/appender.hpp"
+#include "append/stream_options.hpp"
+#include "base/clock.hpp"
+#include "base/file_system.hpp"
+#include "base/result.hpp"
+#include "segment/recovery.hpp"
+
+namespace fastlogd::append {
+
+/// What a store reports of itself; for status and metrics.
+struct StoreStatus {
+  LogPosition committed;
+  LogPosition durable;
+  LogPosition oldest;
+  bool huge_pages = false;       ///< in force in the active segment, not merely asked for
+  bool populated_ahead = false;  ///< a helper takes the page faults
+  std::string control_path;
+  bool control_moved = false;  ///< the runtime directory is no tmpfs: the control file is in /dev/shm
+};
+
+/// Life: open (recovers), attach a ring per io thread, start, ... apply ..., stop. All from the main thread.
+class StreamStore {
+ public:
+  struct Environment {
+    FileSystem& files;
+    std::string runtime_directory;
+  };
+  /// Creates the directory if it is missing, locks it, recovers, makes the control file and the first segment ready.
+  [[nodiscard]] static Result<std::unique_ptr<StreamStore>> open(std::shared_ptr<const StreamOptions> options,
+                                                                 const Environment& environment);
+  ~StreamStore();
+  StreamStore(const StreamStore&) = delete;
+  StreamStore& operator=(const StreamStore&) = delete;
+
+  void attach(const RingEnd& end);
+  void start();
+  /// A reload's live-changeable part.
+  void apply(std::shared_ptr<const StreamOptions> options);
+  /// After the producers have ended: drains the rings, syncs, seals, ends the threads. What a sick disk does not take
+  /// by the deadline is counted as dropped.
+  void stop(std::chrono::nanoseconds bound);
+
+  /// What producers notify after publishing. Lives as long as the store.
+  [[nodiscard]] ring::WakeSignal& data_signal();
+  /// Any thread but the store's own: waits until everything committed at the call is durable.
+  [[nodiscard]] Result<> sync(std::chrono::nanoseconds timeout);
+  /// Any thread: the appender goes on in a new segment soon.
+  void rotate();
+
+  [[nodiscard]] const AppendCounters& counters() const;
+  [[nodiscard]] const segment::RecoveryReport& recovery() const;
+  [[nodiscard]] std::shared_ptr<const StreamOptions> options() const;
+  [[nodiscard]] StoreStatus status() const;
+  /// Grows with every cycle of the appender, idle ones included; for the watchdog.
+  [[nodiscard]] std::uint64_t duty_cycles() const;
+
+ private:
+  class Parts;
+  explicit StreamStore(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace fastlogd::append
