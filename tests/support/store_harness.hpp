@@ -1,0 +1,96 @@
+// A real stream store with one ring, and a producer that fills it as an io thread would.
+#pragma once
+
+#include <chrono>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "append/stream_store.hpp"
+#include "base/clock.hpp"
+#include "record/ingress.hpp"
+#include "ring/byte_ring.hpp"
+#include "ring/wake_signal.hpp"
+
+namespace fastlogd::test {
+
+class StoreHarness {
+ public:
+  explicit StoreHarness(append::StreamOptions options, FileSystem& files = posix_file_system(),
+                        std::size_t ring_bytes = limits::kRingBytesMin,
+                        const std::string& runtime = "/dev/shm")
+      : ring(ring::ByteRing::create(ring_bytes).value()), space(ring::WakeSignal::create().value()) {
+    store = append::StreamStore::open(std::make_shared<const append::StreamOptions>(std::move(options)),
+                                      {.files = files, .runtime_directory = runtime})
+                .value();
+    store->attach({.ring = ring.get(), .loss = &loss, .space = space.get()});
+    store->start();
+  }
+
+  void define_source(std::uint32_t slot, const SourceView& source) {
+    const auto room = wait_for(ingress::source_definition_bytes(source));
+    ingress::write_source_definition(slot, source, room.data());
+    hand_over(room.size());
+  }
+
+  /// One block of raw messages from the source in `slot`.
+  void send(const std::vector<std::string>& messages, std::uint32_t slot = 0,
+            std::int64_t time_ns = realtime_ns()) {
+    std::size_t bytes = 0;
+    for (const auto& message : messages) bytes += message.size();
+    const std::size_t total = ingress::block_bytes(bytes, messages.size());
+    const auto room = wait_for(total);
+    const ingress::EntryHeader header{.entry_bytes = static_cast<std::uint32_t>(total),
+                                      .payload_bytes = static_cast<std::uint32_t>(bytes),
+                                      .descriptor_count = static_cast<std::uint32_t>(messages.size()),
+                                      .receive_time_ns = time_ns};
+    std::memcpy(room.data(), &header, sizeof header);
+    std::byte* at = room.data() + sizeof header;
+    std::byte* descriptor_at = at + ingress::align8(bytes);
+    std::uint32_t offset = 0;
+    for (const auto& message : messages) {
+      std::memcpy(at + offset, message.data(), message.size());
+      const ingress::Descriptor descriptor{.slice_offset = offset,
+                                           .slice_bytes = static_cast<std::uint32_t>(message.size()),
+                                           .source_slot = slot};
+      std::memcpy(descriptor_at, &descriptor, sizeof descriptor);
+      descriptor_at += sizeof descriptor;
+      offset += static_cast<std::uint32_t>(message.size());
+    }
+    hand_over(total);
+  }
+
+  /// Until everything sent is published; false after ten seconds.
+  [[nodiscard]] bool wait_until_stored(std::uint64_t records) const {
+    for (int i = 0; i < 10000; ++i) {
+      if (store->counters().stored_records.value() >= records && ring->read() == ring->written()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return false;
+  }
+
+  void stop() { store->stop(std::chrono::seconds(5)); }
+
+  std::unique_ptr<ring::ByteRing> ring;
+  std::unique_ptr<ring::WakeSignal> space;
+  ingress::RingLoss loss;
+  std::unique_ptr<append::StreamStore> store;
+
+ private:
+  std::span<std::byte> wait_for(std::size_t bytes) {
+    for (;;) {
+      if (const auto room = ring->reserve(bytes); !room.empty()) return room;
+      std::this_thread::yield();
+    }
+  }
+  void hand_over(std::size_t bytes) {
+    ring->commit(bytes);
+    ring->publish();
+    store->data_signal().notify();
+  }
+};
+
+}  // namespace fastlogd::test

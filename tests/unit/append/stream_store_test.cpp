@@ -1,0 +1,207 @@
+#include "append/stream_store.hpp"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "segment/log_reader.hpp"
+#include "segment/verify.hpp"
+#include "support/store_harness.hpp"
+#include "support/temp_directory.hpp"
+
+namespace fastlogd::append {
+namespace {
+
+using segment::Access;
+using segment::LogItem;
+using segment::LogReader;
+using segment::ReadStatus;
+using test::StoreHarness;
+using test::TempDirectory;
+
+StreamOptions options_in(const TempDirectory& directory, std::uint64_t segment_bytes = limits::kMiB) {
+  StreamOptions options;
+  options.name =
+      "t" + std::to_string(::getpid()) + std::filesystem::path(directory.path()).filename().string();
+  options.directory = directory.path() + "/log";
+  options.segment_bytes = segment_bytes;
+  options.retention = {.bytes_max = 0, .keep_free = 0};
+  return options;
+}
+
+std::vector<std::string> numbered(int from, int count) {
+  std::vector<std::string> messages;
+  for (int i = from; i < from + count; ++i) messages.push_back("message number " + std::to_string(i));
+  return messages;
+}
+
+std::vector<std::string> read_all(LogReader& reader) {
+  std::vector<std::string> messages;
+  LogItem item;
+  while (reader.next(item) == ReadStatus::item) {
+    if (item.kind == LogItem::Kind::record) messages.emplace_back(item.record.message());
+  }
+  return messages;
+}
+
+void expect_sound(const std::string& directory) {
+  const auto report = segment::verify_directory(directory, {});
+  ASSERT_TRUE(report.has_value()) << report.error().message();
+  for (const auto& finding : report->findings) {
+    EXPECT_EQ(finding.kind, segment::Finding::Kind::note)
+        << finding.file << ":" << finding.offset << " " << finding.text;
+  }
+}
+
+TEST(StreamStore, GivesBackWhatWasSentInOrderWhileItRuns) {
+  const TempDirectory directory;
+  const auto options = options_in(directory);
+  StoreHarness harness(options);
+  harness.define_source(
+      0, {.transport = Transport::unix_stream, .uid = 7, .pid = 9, .host = "h", .identifier = "app"});
+  harness.send(numbered(0, 100));
+  ASSERT_TRUE(harness.wait_until_stored(100));
+  auto reader = LogReader::open(options.directory, Access::mapped);
+  ASSERT_TRUE(reader.has_value()) << reader.error().message();
+  EXPECT_TRUE(reader->live());
+  LogItem item;
+  ASSERT_EQ(reader->next(item), ReadStatus::item);
+  EXPECT_EQ(item.record.source.identifier, "app");
+  EXPECT_EQ(item.record.source.uid, 7U);
+  EXPECT_EQ(item.record.sequence.value, 1U);
+  EXPECT_EQ(read_all(*reader), numbered(1, 99));
+  expect_sound(options.directory);
+}
+
+TEST(StreamStore, RollsAcrossManySegmentsAndStaysSoundAfterAStop) {
+  const TempDirectory directory;
+  const auto options = options_in(directory);
+  constexpr int kBlocks = 400;
+  {
+    StoreHarness harness(options);
+    harness.define_source(0, {.transport = Transport::tcp, .host = "far", .identifier = "x"});
+    for (int i = 0; i < kBlocks; ++i) harness.send(numbered(i * 200, 200));
+    ASSERT_TRUE(harness.wait_until_stored(kBlocks * 200));
+    harness.stop();
+    EXPECT_GT(harness.store->counters().rolls.value(), 3U);
+  }
+  expect_sound(options.directory);
+  for (const Access access : {Access::mapped, Access::pread}) {
+    auto reader = LogReader::open(options.directory, access);
+    ASSERT_TRUE(reader.has_value());
+    EXPECT_FALSE(reader->live());
+    EXPECT_EQ(read_all(*reader), numbered(0, kBlocks * 200));
+  }
+}
+
+TEST(StreamStore, ContinuesItsNumbersAfterARestart) {
+  const TempDirectory directory;
+  const auto options = options_in(directory);
+  for (int run = 0; run < 3; ++run) {
+    StoreHarness harness(options);
+    harness.define_source(0, {.identifier = "x"});
+    harness.send(numbered(run * 10, 10));
+    ASSERT_TRUE(harness.wait_until_stored(10));
+    harness.stop();
+  }
+  expect_sound(options.directory);
+  auto reader = LogReader::open(options.directory, Access::mapped);
+  ASSERT_TRUE(reader.has_value());
+  EXPECT_EQ(read_all(*reader), numbered(0, 30));
+  ASSERT_TRUE(reader->seek_sequence(Sequence{17}));
+  LogItem item;
+  ASSERT_EQ(reader->next(item), ReadStatus::item);
+  EXPECT_EQ(item.record.sequence.value, 17U);
+  EXPECT_EQ(item.record.message(), "message number 16");
+  EXPECT_EQ(item.record.source.identifier, "x");
+}
+
+TEST(StreamStore, WalksBackwardsToTheOldestRecord) {
+  const TempDirectory directory;
+  const auto options = options_in(directory);
+  {
+    StoreHarness harness(options);
+    harness.define_source(0, {.identifier = "x"});
+    for (int i = 0; i < 100; ++i) harness.send(numbered(i * 200, 200));
+    ASSERT_TRUE(harness.wait_until_stored(20000));
+    harness.stop();
+  }
+  auto reader = LogReader::open(options.directory, Access::pread);
+  ASSERT_TRUE(reader.has_value());
+  reader->seek_end();
+  LogItem item;
+  int due = 20000;
+  while (reader->previous(item) == ReadStatus::item) {
+    if (item.kind != LogItem::Kind::record) continue;
+    ASSERT_EQ(item.record.message(), "message number " + std::to_string(--due));
+    ASSERT_EQ(item.record.source.identifier, "x");
+  }
+  EXPECT_EQ(due, 0);
+}
+
+TEST(StreamStore, ReportsWhatAnIoThreadLostAsAGap) {
+  const TempDirectory directory;
+  const auto options = options_in(directory);
+  StoreHarness harness(options);
+  harness.define_source(0, {.identifier = "x"});
+  harness.loss.by_reason[static_cast<std::size_t>(ingress::LossReason::kernel_udp)].add(17);
+  harness.send(numbered(0, 1));
+  ASSERT_TRUE(harness.wait_until_stored(1));
+  harness.stop();
+  auto reader = LogReader::open(options.directory, Access::mapped);
+  ASSERT_TRUE(reader.has_value());
+  LogItem item;
+  std::uint64_t lost = 0;
+  while (reader->next(item) == ReadStatus::item) {
+    if (item.kind == LogItem::Kind::gap) {
+      EXPECT_EQ(item.gap.reason, ingress::LossReason::kernel_udp);
+      lost += item.gap.count;
+    }
+  }
+  EXPECT_EQ(lost, 17U);
+}
+
+TEST(StreamStore, MakesEverythingDurableWhenAsked) {
+  const TempDirectory directory;
+  auto options = options_in(directory);
+  options.durability = {.mode = DurabilityMode::none};
+  StoreHarness harness(options);
+  harness.define_source(0, {.identifier = "x"});
+  harness.send(numbered(0, 50));
+  ASSERT_TRUE(harness.wait_until_stored(50));
+  EXPECT_LT(harness.store->status().durable, harness.store->status().committed);
+  ASSERT_TRUE(harness.store->sync(std::chrono::seconds(10)));
+  EXPECT_EQ(harness.store->status().durable, harness.store->status().committed);
+}
+
+TEST(StreamStore, RefusesADirectoryThatAnotherStoreHolds) {
+  const TempDirectory directory;
+  const auto options = options_in(directory);
+  const StoreHarness harness(options);
+  const auto second = StreamStore::open(std::make_shared<const StreamOptions>(options),
+                                        {.files = posix_file_system(), .runtime_directory = "/dev/shm"});
+  ASSERT_FALSE(second.has_value());
+  EXPECT_NE(second.error().message().find("locked by another"), std::string::npos)
+      << second.error().message();
+}
+
+TEST(StreamStore, KeepsNoMoreThanRetentionAllows) {
+  const TempDirectory directory;
+  auto options = options_in(directory);
+  options.retention.bytes_max = 8 * limits::kMiB;
+  StoreHarness harness(options);
+  harness.define_source(0, {.identifier = "x"});
+  for (int i = 0; i < 1000; ++i) harness.send(numbered(i * 200, 200));
+  ASSERT_TRUE(harness.wait_until_stored(200000));
+  harness.stop();
+  EXPECT_GT(harness.store->counters().segments_removed.value(), 0U);
+  std::uint64_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(options.directory)) bytes += entry.file_size();
+  EXPECT_LE(bytes, options.retention.bytes_max + limits::kMiB);
+  expect_sound(options.directory);
+}
+
+}  // namespace
+}  // namespace fastlogd::append
