@@ -73,10 +73,12 @@ std::string format_bytes(std::uint64_t bytes) {
   static constexpr std::array<const char*, 5> kNames{"B", "KiB", "MiB", "GiB", "TiB"};
   double value = static_cast<double>(bytes);
   std::size_t unit = 0;
-  while (value >= 1024 && unit + 1 < kNames.size()) {
+  // What rounds to 1024.0 belongs to the next unit.
+  while (std::round(value * 10) >= 10240 && unit + 1 < kNames.size()) {
     value /= 1024;
     ++unit;
   }
+  value = std::round(value * 10) / 10;
   if (value == std::floor(value)) return fmt::format("{:.0f}{}", value, kNames[unit]);
   return fmt::format("{:.1f}{}", value, kNames[unit]);
 }
@@ -86,7 +88,9 @@ std::string format_duration(std::chrono::nanoseconds duration) {
                                      Unit{"s", 1e9},     Unit{"ms", 1e6},   Unit{"us", 1e3}};
   const auto ns = static_cast<double>(duration.count());
   for (const Unit& unit : kShown) {
-    if (ns >= unit.factor) return fmt::format("{:.4g}{}", ns / unit.factor, unit.name);
+    const double value = ns / unit.factor;
+    if (value >= 1000) return fmt::format("{:.0f}{}", value, unit.name);  // "g" would print 1e+04
+    if (value >= 1) return fmt::format("{:.4g}{}", value, unit.name);
   }
   return fmt::format("{}ns", duration.count());
 }

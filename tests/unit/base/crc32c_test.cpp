@@ -1,0 +1,115 @@
+#include "base/crc32c.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <string_view>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace fastlogd {
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+/// Bit by bit, as RFC 3720 section 12.1 words it: nothing shared with the code under test.
+std::uint32_t by_definition(std::span<const std::byte> bytes) {
+  std::uint32_t state = 0xffffffff;
+  for (const std::byte byte : bytes) {
+    state ^= static_cast<std::uint32_t>(byte);
+    for (int bit = 0; bit < 8; ++bit) state = (state >> 1) ^ ((state & 1) != 0 ? 0x82f63b78U : 0U);
+  }
+  return ~state;
+}
+
+Bytes random_bytes(std::mt19937_64& random, std::size_t size) {
+  Bytes bytes(size);
+  std::ranges::generate(bytes, [&] { return static_cast<std::byte>(random() & 0xff); });
+  return bytes;
+}
+
+void expect_all(std::uint32_t expected, const Bytes& bytes) {
+  EXPECT_EQ(crc32c(0, bytes), expected);
+  EXPECT_EQ(crc32c_portable(0, bytes), expected);
+  Bytes copy(bytes.size());
+  EXPECT_EQ(copy_crc32c(0, copy.data(), bytes), expected);
+  EXPECT_EQ(copy, bytes);
+}
+
+// RFC 3720 appendix B.4; the RFC prints the bytes in the order they travel, least significant first.
+TEST(Crc32c, MatchesTheVectorsOfRfc3720) {
+  expect_all(0x8a9136aa, Bytes(32, std::byte{0x00}));
+  expect_all(0x62a8ab43, Bytes(32, std::byte{0xff}));
+  Bytes rising(32);
+  for (std::size_t i = 0; i < rising.size(); ++i) rising[i] = static_cast<std::byte>(i);
+  expect_all(0x46dd794e, rising);
+  Bytes falling(rising.rbegin(), rising.rend());
+  expect_all(0x113fdb5c, falling);
+  Bytes read_command(48, std::byte{0});
+  read_command[0] = std::byte{0x01};
+  read_command[1] = std::byte{0xc0};
+  read_command[16] = std::byte{0x14};
+  read_command[22] = std::byte{0x04};
+  read_command[27] = std::byte{0x14};
+  read_command[31] = std::byte{0x18};
+  read_command[32] = std::byte{0x28};
+  read_command[40] = std::byte{0x02};
+  expect_all(0xd9963a56, read_command);
+}
+
+TEST(Crc32c, MatchesTheUsualCheckValue) {
+  constexpr std::string_view kDigits = "123456789";
+  const auto bytes = std::as_bytes(std::span(kDigits));
+  expect_all(0xe3069283, Bytes(bytes.begin(), bytes.end()));
+  expect_all(0, {});
+}
+
+TEST(Crc32c, AgreesWithItsDefinitionAtEverySizeAndAlignment) {
+  const std::uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  const Bytes bytes = random_bytes(random, 2048 + 16);
+  for (std::size_t size :
+       {0UL, 1UL, 7UL, 8UL, 9UL, 63UL, 64UL, 127UL, 128UL, 511UL, 512UL, 513UL, 1024UL, 2047UL}) {
+    for (std::size_t offset = 0; offset < 9; ++offset) {
+      const Bytes part(bytes.begin() + static_cast<std::ptrdiff_t>(offset),
+                       bytes.begin() + static_cast<std::ptrdiff_t>(offset + size));
+      const auto view = std::span(bytes).subspan(offset, size);
+      const std::uint32_t expected = by_definition(part);
+      EXPECT_EQ(crc32c(0, view), expected) << size << " at " << offset;
+      EXPECT_EQ(crc32c_portable(0, view), expected) << size << " at " << offset;
+    }
+  }
+}
+
+TEST(Crc32c, ExtendsAFinishedChecksumOverAnyCut) {
+  const std::uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < 200; ++round) {
+    const Bytes bytes = random_bytes(random, random() % 5000);
+    const std::uint32_t whole = crc32c_portable(0, bytes);
+    const std::size_t cut = bytes.empty() ? 0 : random() % bytes.size();
+    const auto first = std::span(bytes).first(cut);
+    const auto second = std::span(bytes).subspan(cut);
+    EXPECT_EQ(crc32c(crc32c(0, first), second), whole);
+    EXPECT_EQ(crc32c_portable(crc32c(0, first), second), whole);
+    Bytes copy(bytes.size());
+    const std::uint32_t half = copy_crc32c(0, copy.data(), first);
+    EXPECT_EQ(copy_crc32c(half, copy.data() + cut, second), whole);
+    EXPECT_EQ(copy, bytes);
+  }
+}
+
+TEST(Crc32c, CopyTouchesNothingBeyondItsBytes) {
+  for (std::size_t size : {0UL, 1UL, 7UL, 8UL, 13UL, 511UL, 512UL, 700UL}) {
+    const Bytes from(size, std::byte{0x11});
+    Bytes to(size + 16, std::byte{0xee});
+    (void)copy_crc32c(0, to.data() + 8, from);
+    EXPECT_EQ(std::ranges::count(to, std::byte{0xee}), 16) << size;
+  }
+}
+
+}  // namespace
+}  // namespace fastlogd
