@@ -98,7 +98,11 @@ class Session : public std::enable_shared_from_this<Session<Protocol>> {
     write(plain(status));
   }
 
+  /// Between requests, or in the middle of sending one.
+  [[nodiscard]] bool is_idle() const { return reading_; }
+
   void close() {
+    reading_ = false;
     reply_timer_.cancel();
     error_code ignored;
     stream_.socket().close(ignored);
@@ -116,10 +120,12 @@ class Session : public std::enable_shared_from_this<Session<Protocol>> {
     parser_->header_limit(static_cast<std::uint32_t>(shared_->limits.header_bytes_max));
     parser_->body_limit(shared_->limits.body_bytes_max);
     stream_.expires_after(shared_->limits.request_timeout);
+    reading_ = true;
     wire::async_read(stream_, buffer_, *parser_, bind(&Session::on_read));
   }
 
   void on_read(error_code error) {
+    reading_ = false;
     stream_.expires_never();
     if (!error) return route();
     // A peer that is gone or silent gets nothing; one that sends nonsense is told so.
@@ -212,6 +218,7 @@ class Session : public std::enable_shared_from_this<Session<Protocol>> {
   unsigned version_ = 11;
   bool keep_alive_ = false;
   bool head_ = false;
+  bool reading_ = false;
   std::uint64_t turn_ = 0;  ///< odd while a handler owes an answer
   std::array<char, 1024> discarded_{};
   unsigned discards_ = 0;
@@ -254,9 +261,10 @@ class Acceptor final : public Server {
  private:
   void admit(typename Session<Protocol>::Socket socket) {
     std::erase_if(sessions_, [](const auto& weak) { return weak.expired(); });
-    // A few more than allowed may be told so; beyond that they are just closed.
-    if (shared_->open_connections >= 2 * shared_->limits.connections_max) return;
-    const bool full = shared_->open_connections >= shared_->limits.connections_max;
+    const unsigned bound = shared_->limits.connections_max;
+    const bool full = shared_->open_connections >= bound && !make_room();
+    // A few more than allowed may be told that we are full; beyond that they are just closed.
+    if (full && shared_->open_connections >= 2 * bound) return;
     auto session = std::make_shared<Session<Protocol>>(std::move(socket), shared_);
     sessions_.push_back(session);
     if (full) {
@@ -264,6 +272,18 @@ class Acceptor final : public Server {
     } else {
       session->start();
     }
+  }
+
+  /// A crowd of silent connections must not keep a scrape out: the one that came first and is idle goes.
+  bool make_room() {
+    for (auto it = sessions_.begin(); it != sessions_.end(); ++it) {
+      const auto session = it->lock();
+      if (!session || !session->is_idle()) continue;
+      session->close();
+      sessions_.erase(it);
+      return true;
+    }
+    return false;
   }
 
   /// Out of descriptors, mostly: trying again at once would spin.

@@ -60,7 +60,7 @@ struct PeerCredentials {
 struct ServerLimits {
   std::size_t header_bytes_max = 8 * 1024;
   std::size_t body_bytes_max = 1024;  ///< bodies are read and ignored
-  unsigned connections_max = 64;      ///< more are answered 503 and closed
+  unsigned connections_max = 64;      ///< one more closes the oldest idle one; if none is idle it hears 503
   std::chrono::milliseconds request_timeout{
       5000};  ///< from the first wait for a request to its last header byte
   std::chrono::milliseconds reply_timeout{30000};  ///< for the handler

@@ -28,8 +28,7 @@ double seconds(std::int64_t nanos) {
 /// A scrape must not show one label set twice: counters of one listener on several io threads are added up.
 using ByListener = std::map<ListenerLabels, std::int64_t>;
 
-void append_by_listener(FamilyBuilder family, const ByListener& sums,
-                        std::vector<prometheus::MetricFamily>& to) {
+void append_by_listener(Family family, const ByListener& sums, Families& to) {
   for (const auto& [labels, value] : sums) family.sample(labels_of(labels), value);
   std::move(family).append_to(to);
 }
@@ -142,10 +141,10 @@ RecordTotals Registry::Collector::totals_locked() const {
   return totals;
 }
 
-std::vector<prometheus::MetricFamily> Registry::Collector::Collect() const {
+Families Registry::Collector::collect() const {
   Families families;
   const std::lock_guard lock(mutex);
-  auto build = FamilyBuilder::gauge("fastlogd_build_info", "Version and compiler of this program; always 1.");
+  auto build = Family::gauge("fastlogd_build_info", "Version and compiler of this program; always 1.");
   build.sample({{"version", FASTLOGD_VERSION}, {"compiler", __VERSION__}}, 1);
   std::move(build).append_to(families);
   collect_balance(families);
@@ -164,18 +163,17 @@ void Registry::Collector::collect_balance(Families& families) const {
   for (std::size_t i = 0; i < listeners.size(); ++i) {
     received[listeners[i].labels] += static_cast<std::int64_t>(totals.received[i]);
   }
-  append_by_listener(
-      FamilyBuilder::counter("fastlogd_received_records_total",
-                             "Complete records received. Equals stored + dropped + in flight."),
-      received, families);
+  append_by_listener(Family::counter("fastlogd_received_records_total",
+                                     "Complete records received. Equals stored + dropped + in flight."),
+                     received, families);
 
-  auto stored = FamilyBuilder::counter("fastlogd_stored_records_total", "Records published in a segment.");
+  auto stored = Family::counter("fastlogd_stored_records_total", "Records published in a segment.");
   for (std::size_t i = 0; i < streams.size(); ++i)
     stored.sample({{"stream", streams[i].name}}, totals.stored[i]);
   std::move(stored).append_to(families);
 
-  auto dropped = FamilyBuilder::counter("fastlogd_dropped_records_total",
-                                        "Records received and then lost, by the stage that lost them.");
+  auto dropped = Family::counter("fastlogd_dropped_records_total",
+                                 "Records received and then lost, by the stage that lost them.");
   for (std::size_t i = 0; i < ingest::kDropReasons; ++i) {
     dropped.sample({{"stage", "ingest"}, {"reason", kIngestDropReasons[i]}}, totals.dropped_receiving[i]);
   }
@@ -185,15 +183,15 @@ void Registry::Collector::collect_balance(Families& families) const {
   std::move(dropped).append_to(families);
 
   auto in_flight =
-      FamilyBuilder::gauge("fastlogd_in_flight_records", "Records received, not yet stored or dropped.");
+      Family::gauge("fastlogd_in_flight_records", "Records received, not yet stored or dropped.");
   in_flight.sample({}, totals.balance().in_flight);
   std::move(in_flight).append_to(families);
 
   std::uint64_t lost_in_kernel = 0;
   for (const Listener& listener : listeners)
     lost_in_kernel += listener.counters->kernel_dropped_records.value();
-  auto lost = FamilyBuilder::counter("fastlogd_lost_before_receipt_records_total",
-                                     "Records lost before the daemon could read them, by where.");
+  auto lost = Family::counter("fastlogd_lost_before_receipt_records_total",
+                              "Records lost before the daemon could read them, by where.");
   lost.sample({{"where", "kernel"}}, lost_in_kernel).sample({{"where", "client"}}, 0);
   std::move(lost).append_to(families);
 }
@@ -204,7 +202,7 @@ void Registry::Collector::collect_listeners(Families& families) const {
     for (const Listener& listener : listeners) {
       sums[listener.labels] += static_cast<std::int64_t>((*listener.counters.*metric.counter).value());
     }
-    append_by_listener(FamilyBuilder::counter(metric.name, metric.help), sums, families);
+    append_by_listener(Family::counter(metric.name, metric.help), sums, families);
   }
 }
 
@@ -218,10 +216,9 @@ void Registry::Collector::collect_connections(Families& families) const {
       by_reason[i] += listener.counters->closed_connections[i].value();
     }
   }
-  append_by_listener(FamilyBuilder::gauge("fastlogd_open_connections", "Connections open now."), open,
-                     families);
+  append_by_listener(Family::gauge("fastlogd_open_connections", "Connections open now."), open, families);
   auto family =
-      FamilyBuilder::counter("fastlogd_closed_connections_total", "Connections closed or refused, by why.");
+      Family::counter("fastlogd_closed_connections_total", "Connections closed or refused, by why.");
   for (const auto& [labels, by_reason] : closed) {
     for (std::size_t i = 0; i < ingest::kCloseReasons; ++i) {
       Labels with_reason = labels_of(labels);
@@ -233,33 +230,30 @@ void Registry::Collector::collect_connections(Families& families) const {
 }
 
 void Registry::Collector::collect_streams(Families& families) const {
-  const auto per_stream = [&](FamilyBuilder family, auto value_of) {
+  const auto per_stream = [&](Family family, auto value_of) {
     for (const Stream& stream : streams) family.sample({{"stream", stream.name}}, value_of(*stream.counters));
     std::move(family).append_to(families);
   };
   for (const StreamMetric& metric : kStreamMetrics) {
-    per_stream(FamilyBuilder::counter(metric.name, metric.help),
+    per_stream(Family::counter(metric.name, metric.help),
                [&](const auto& counters) { return (counters.*metric.counter).value(); });
   }
-  per_stream(FamilyBuilder::counter("fastlogd_sync_seconds_total", "Time spent in fdatasync."),
+  per_stream(Family::counter("fastlogd_sync_seconds_total", "Time spent in fdatasync."),
              [](const auto& c) { return seconds(static_cast<std::int64_t>(c.sync_nanos.value())); });
-  per_stream(FamilyBuilder::gauge("fastlogd_last_sync_seconds", "Duration of the last fdatasync."),
+  per_stream(Family::gauge("fastlogd_last_sync_seconds", "Duration of the last fdatasync."),
              [](const auto& c) { return seconds(c.last_sync_nanos.load(std::memory_order_relaxed)); });
-  per_stream(FamilyBuilder::gauge("fastlogd_segments", "Segment files of the stream."),
+  per_stream(Family::gauge("fastlogd_segments", "Segment files of the stream."),
              [](const auto& c) { return c.segments.load(std::memory_order_relaxed); });
-  per_stream(FamilyBuilder::gauge("fastlogd_disk_bytes", "Disk space the stream's segments take."),
+  per_stream(Family::gauge("fastlogd_disk_bytes", "Disk space the stream's segments take."),
              [](const auto& c) { return c.disk_bytes.load(std::memory_order_relaxed); });
-  per_stream(FamilyBuilder::gauge("fastlogd_store_failed", "1 after a sync or store failed for good."),
+  per_stream(Family::gauge("fastlogd_store_failed", "1 after a sync or store failed for good."),
              [](const auto& c) { return c.store_failed.load(std::memory_order_relaxed) ? 1 : 0; });
-  per_stream(FamilyBuilder::gauge("fastlogd_disk_full", "1 while no further segment can be prepared."),
+  per_stream(Family::gauge("fastlogd_disk_full", "1 while no further segment can be prepared."),
              [](const auto& c) { return c.disk_full.load(std::memory_order_relaxed) ? 1 : 0; });
-  auto mode =
-      FamilyBuilder::gauge("fastlogd_stream_mode_info", "Durability and page size in force; always 1.");
+  auto mode = Family::gauge("fastlogd_stream_mode_info", "Durability and page size in force; always 1.");
   for (const Stream& stream : streams) {
-    mode.sample({{"stream", stream.name},
-                 {"durability", stream.mode.durability},
-                 {"page_size", stream.mode.page_size}},
-                1);
+    const StreamMode now = stream.mode();
+    mode.sample({{"stream", stream.name}, {"durability", now.durability}, {"page_size", now.page_size}}, 1);
   }
   std::move(mode).append_to(families);
 }
@@ -268,7 +262,7 @@ void Registry::Collector::collect_text_files(Families& families) const {
   for (const TextFileMetric& metric : kTextFileMetrics) {
     std::map<std::string, std::uint64_t> sums;
     for (const TextFile& file : text_files) sums[file.stream] += (*file.counters.*metric.counter).value();
-    auto family = FamilyBuilder::counter(metric.name, metric.help);
+    auto family = Family::counter(metric.name, metric.help);
     for (const auto& [stream, value] : sums) family.sample({{"stream", stream}}, value);
     std::move(family).append_to(families);
   }
@@ -276,27 +270,27 @@ void Registry::Collector::collect_text_files(Families& families) const {
   std::map<std::string, std::uint64_t> lag;
   for (const TextFile& file : text_files)
     lag[file.stream] = file.counters->lag_bytes.load(std::memory_order_relaxed);
-  auto family = FamilyBuilder::gauge("fastlogd_text_lag_bytes", "Log bytes not yet in the text file.");
+  auto family = Family::gauge("fastlogd_text_lag_bytes", "Log bytes not yet in the text file.");
   for (const auto& [stream, value] : lag) family.sample({{"stream", stream}}, value);
   std::move(family).append_to(families);
 }
 
 void Registry::Collector::collect_config(Families& families) const {
   if (!config) return;
-  const auto add = [&](FamilyBuilder family, auto value) {
+  const auto add = [&](Family family, auto value) {
     family.sample({}, value);
     std::move(family).append_to(families);
   };
-  add(FamilyBuilder::counter("fastlogd_config_reload_success_total", "Reloads that were applied."),
+  add(Family::counter("fastlogd_config_reload_success_total", "Reloads that were applied."),
       config->reload_success.value());
-  add(FamilyBuilder::counter("fastlogd_config_reload_failure_total", "Reloads that were refused as a whole."),
+  add(Family::counter("fastlogd_config_reload_failure_total", "Reloads that were refused as a whole."),
       config->reload_failure.value());
-  add(FamilyBuilder::gauge("fastlogd_config_last_reload_successful", "1 if the last reload was applied."),
+  add(Family::gauge("fastlogd_config_last_reload_successful", "1 if the last reload was applied."),
       config->last_reload_successful.load(std::memory_order_relaxed) ? 1 : 0);
-  add(FamilyBuilder::gauge("fastlogd_config_generation", "Number of the configuration in force, from 1."),
+  add(Family::gauge("fastlogd_config_generation", "Number of the configuration in force, from 1."),
       config->generation.load(std::memory_order_relaxed));
-  add(FamilyBuilder::gauge("fastlogd_config_last_reload_success_timestamp_seconds",
-                           "When the last reload was applied, since the epoch; 0 before the first."),
+  add(Family::gauge("fastlogd_config_last_reload_success_timestamp_seconds",
+                    "When the last reload was applied, since the epoch; 0 before the first."),
       seconds(config->last_reload_success_time_ns.load(std::memory_order_relaxed)));
 }
 

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
-#include <prometheus/collectable.h>
-
+#include "metrics/families.hpp"
 #include "metrics/registry.hpp"
 
 namespace fastlogd::metrics {
@@ -26,7 +26,7 @@ struct RecordTotals {
   [[nodiscard]] RecordBalance balance() const;
 };
 
-class Registry::Collector final : public prometheus::Collectable {
+class Registry::Collector {
  public:
   struct Listener {
     ListenerLabels labels;
@@ -34,7 +34,7 @@ class Registry::Collector final : public prometheus::Collectable {
   };
   struct Stream {
     std::string name;
-    StreamMode mode;
+    std::function<StreamMode()> mode;
     std::shared_ptr<const append::AppendCounters> counters;
   };
   struct TextFile {
@@ -42,7 +42,7 @@ class Registry::Collector final : public prometheus::Collectable {
     std::shared_ptr<const follow::TextFileCounters> counters;
   };
 
-  std::vector<prometheus::MetricFamily> Collect() const override;
+  [[nodiscard]] Families collect() const;
   [[nodiscard]] RecordTotals totals() const;
 
   mutable std::mutex mutex;  ///< guards everything below
@@ -52,8 +52,6 @@ class Registry::Collector final : public prometheus::Collectable {
   std::shared_ptr<const config::ConfigCounters> config;
 
  private:
-  using Families = std::vector<prometheus::MetricFamily>;
-
   [[nodiscard]] RecordTotals totals_locked() const;
   void collect_balance(Families& families) const;
   void collect_listeners(Families& families) const;

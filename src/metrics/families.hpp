@@ -1,50 +1,49 @@
-// Building prometheus::MetricFamily values without repeating oneself. Private to metrics/*.cpp.
+// Metric families as plain values, before prometheus-cpp writes them. Private to metrics/*.cpp.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <prometheus/metric_family.h>
-
 namespace fastlogd::metrics {
 
-using Labels = std::vector<prometheus::ClientMetric::Label>;
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+enum class FamilyType : std::uint8_t { counter, gauge };
+
+/// A double is exact up to 2^53, which is more records than a machine stores in its life.
+struct Sample {
+  Labels labels;
+  double value = 0;
+};
 
 /// One metric name with its help text and samples.
-class FamilyBuilder {
- public:
-  static FamilyBuilder counter(std::string name, std::string help) {
-    return {std::move(name), std::move(help), prometheus::MetricType::Counter};
+struct Family {
+  FamilyType type = FamilyType::counter;
+  std::string name;
+  std::string help;
+  std::vector<Sample> samples;
+
+  static Family counter(std::string name, std::string help) {
+    return {FamilyType::counter, std::move(name), std::move(help), {}};
   }
-  static FamilyBuilder gauge(std::string name, std::string help) {
-    return {std::move(name), std::move(help), prometheus::MetricType::Gauge};
+  static Family gauge(std::string name, std::string help) {
+    return {FamilyType::gauge, std::move(name), std::move(help), {}};
   }
 
-  /// A double is exact up to 2^53, which is more records than a machine stores in its life.
   template <class Value>
-  FamilyBuilder& sample(Labels labels, Value value) {
-    prometheus::ClientMetric metric;
-    metric.label = std::move(labels);
-    metric.counter.value = static_cast<double>(value);
-    metric.gauge.value = static_cast<double>(value);
-    family_.metric.push_back(std::move(metric));
+  Family& sample(Labels labels, Value value) {
+    samples.push_back({std::move(labels), static_cast<double>(value)});
     return *this;
   }
 
   /// A family without samples is left out: a scrape would show a name that means nothing.
-  void append_to(std::vector<prometheus::MetricFamily>& families) && {
-    if (!family_.metric.empty()) families.push_back(std::move(family_));
+  void append_to(std::vector<Family>& families) && {
+    if (!samples.empty()) families.push_back(std::move(*this));
   }
-
- private:
-  FamilyBuilder(std::string name, std::string help, prometheus::MetricType type) {
-    family_.name = std::move(name);
-    family_.help = std::move(help);
-    family_.type = type;
-  }
-
-  prometheus::MetricFamily family_;
 };
+
+using Families = std::vector<Family>;
 
 }  // namespace fastlogd::metrics

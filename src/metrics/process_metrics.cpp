@@ -74,29 +74,27 @@ std::optional<ProcessStat> parse_process_stat(std::string_view line, long ticks_
   };
 }
 
-void append_process_metrics(std::vector<prometheus::MetricFamily>& families) {
-  const auto add = [&](FamilyBuilder family, auto value) {
+void append_process_metrics(Families& families) {
+  const auto add = [&](Family family, auto value) {
     family.sample({}, value);
     std::move(family).append_to(families);
   };
   const auto stat =
       parse_process_stat(read_line("/proc/self/stat"), ::sysconf(_SC_CLK_TCK), ::sysconf(_SC_PAGESIZE));
   if (stat) {
-    add(FamilyBuilder::counter("process_cpu_seconds_total", "User and system CPU time spent."),
-        stat->cpu_seconds);
-    add(FamilyBuilder::gauge("process_resident_memory_bytes", "Resident memory."), stat->resident_bytes);
-    add(FamilyBuilder::gauge("process_virtual_memory_bytes", "Virtual memory."), stat->virtual_bytes);
-    add(FamilyBuilder::gauge("process_threads", "Threads of the process."), stat->threads);
+    add(Family::counter("process_cpu_seconds_total", "User and system CPU time spent."), stat->cpu_seconds);
+    add(Family::gauge("process_resident_memory_bytes", "Resident memory."), stat->resident_bytes);
+    add(Family::gauge("process_virtual_memory_bytes", "Virtual memory."), stat->virtual_bytes);
+    add(Family::gauge("process_threads", "Threads of the process."), stat->threads);
     if (const auto boot = boot_time_seconds()) {
-      add(FamilyBuilder::gauge("process_start_time_seconds", "Start time since the epoch."),
+      add(Family::gauge("process_start_time_seconds", "Start time since the epoch."),
           static_cast<double>(*boot) + stat->start_seconds_since_boot);
     }
   }
-  add(FamilyBuilder::gauge("process_open_fds", "Open file descriptors."), open_descriptors());
+  add(Family::gauge("process_open_fds", "Open file descriptors."), open_descriptors());
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    add(FamilyBuilder::gauge("process_max_fds", "Most file descriptors the process may open."),
-        limit.rlim_cur);
+    add(Family::gauge("process_max_fds", "Most file descriptors the process may open."), limit.rlim_cur);
   }
 }
 

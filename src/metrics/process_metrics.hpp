@@ -4,9 +4,8 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <vector>
 
-#include <prometheus/metric_family.h>
+#include "metrics/families.hpp"
 
 namespace fastlogd::metrics {
 
@@ -24,6 +23,6 @@ struct ProcessStat {
                                                             long page_bytes);
 
 /// Appends what could be read; a system without /proc shows fewer metrics, not wrong ones.
-void append_process_metrics(std::vector<prometheus::MetricFamily>& families);
+void append_process_metrics(Families& families);
 
 }  // namespace fastlogd::metrics

@@ -2,12 +2,31 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
+#include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
 #include "metrics/collector.hpp"
 
 namespace fastlogd::metrics {
+namespace {
+
+prometheus::MetricFamily convert(Family family) {
+  prometheus::MetricFamily converted;
+  converted.name = std::move(family.name);
+  converted.help = std::move(family.help);
+  const bool is_counter = family.type == FamilyType::counter;
+  converted.type = is_counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+  for (Sample& sample : family.samples) {
+    prometheus::ClientMetric& metric = converted.metric.emplace_back();
+    for (auto& [name, value] : sample.labels) metric.label.push_back({std::move(name), std::move(value)});
+    (is_counter ? metric.counter.value : metric.gauge.value) = sample.value;
+  }
+  return converted;
+}
+
+}  // namespace
 
 Registry::Registry() : collector_(std::make_unique<Collector>()) {}
 Registry::~Registry() = default;
@@ -20,7 +39,7 @@ void Registry::add_listener(ListenerLabels labels, std::shared_ptr<const ingest:
   listeners.push_back({std::move(labels), std::move(counters)});
 }
 
-void Registry::add_stream(std::string stream, StreamMode mode,
+void Registry::add_stream(std::string stream, std::function<StreamMode()> mode,
                           std::shared_ptr<const append::AppendCounters> counters) {
   const std::lock_guard lock(collector_->mutex);
   collector_->streams.push_back({std::move(stream), std::move(mode), std::move(counters)});

@@ -2,6 +2,8 @@
 // nothing here is ever touched by the record path.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -47,7 +49,8 @@ class Registry {
   /// One call per ListenerCounters (a listener has one for each io thread). Adding the same counters again
   /// does nothing; counters with equal labels are added up.
   void add_listener(ListenerLabels labels, std::shared_ptr<const ingest::ListenerCounters> counters);
-  void add_stream(std::string stream, StreamMode mode,
+  /// `mode` is asked on every scrape.
+  void add_stream(std::string stream, std::function<StreamMode()> mode,
                   std::shared_ptr<const append::AppendCounters> counters);
   void add_text_file(std::string stream, std::shared_ptr<const follow::TextFileCounters> counters);
   void set_config(std::shared_ptr<const config::ConfigCounters> counters);

@@ -230,12 +230,28 @@ TEST(HttpServer, ForgetsAnAnswerForAPeerThatHasGone) {
             "HTTP/1.1 200 OK");
 }
 
-TEST(HttpServer, TellsConnectionsBeyondTheBoundThatItIsFull) {
+TEST(HttpServer, ServesANewcomerInPlaceOfTheOldestSilentConnection) {
+  ServerLimits limits;
+  limits.connections_max = 2;
+  const RunningServer server(limits);
+  const UniqueFd oldest = connect_tcp(server.port());
+  const UniqueFd younger = connect_tcp(server.port());
+  ASSERT_FALSE(is_closed(younger, 100));
+  EXPECT_EQ(status_line(ask(server.port(), "GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n")),
+            "HTTP/1.1 200 OK");
+  EXPECT_TRUE(is_closed(oldest, 1000));
+  ASSERT_TRUE(send_all(younger, "GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n"));
+  EXPECT_TRUE(receive_all(younger).ends_with("world"));
+}
+
+TEST(HttpServer, SaysThatItIsFullWhenAllConnectionsAreBusy) {
   ServerLimits limits;
   limits.connections_max = 2;
   const RunningServer server(limits);
   const UniqueFd first = connect_tcp(server.port());
   const UniqueFd second = connect_tcp(server.port());
+  ASSERT_TRUE(send_all(first, "GET /never HTTP/1.1\r\n\r\n"));
+  ASSERT_TRUE(send_all(second, "GET /never HTTP/1.1\r\n\r\n"));
   ASSERT_FALSE(is_closed(second, 100));
   EXPECT_EQ(status_line(receive_all(connect_tcp(server.port()))), "HTTP/1.1 503 Service Unavailable");
 }

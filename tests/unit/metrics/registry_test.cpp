@@ -49,12 +49,13 @@ struct Stages {
   std::shared_ptr<append::AppendCounters> stream = std::make_shared<append::AppendCounters>();
   std::shared_ptr<follow::TextFileCounters> text = std::make_shared<follow::TextFileCounters>();
   std::shared_ptr<config::ConfigCounters> config = std::make_shared<config::ConfigCounters>();
+  StreamMode mode{"interval", "4KiB"};
   Registry registry;
 
   Stages() {
     registry.add_listener({"app", "unix-stream", "main"}, first);
     registry.add_listener({"app", "unix-stream", "main"}, second);
-    registry.add_stream("main", {"interval", "4KiB"}, stream);
+    registry.add_stream("main", [this] { return mode; }, stream);
     registry.add_text_file("main", text);
     registry.set_config(config);
   }
@@ -178,6 +179,14 @@ TEST(Registry, ShowsReloadsAndTheGenerationInForce) {
   EXPECT_EQ(samples.at("fastlogd_config_last_reload_successful"), 0);
   EXPECT_EQ(samples.at("fastlogd_config_generation"), 3);
   EXPECT_EQ(samples.at("fastlogd_config_last_reload_success_timestamp_seconds"), 1'700'000'000.5);
+}
+
+TEST(Registry, ShowsTheModeInForceAtTheTimeOfTheScrape) {
+  Stages stages;
+  stages.mode.page_size = "2MiB";
+  const auto samples = parse(stages.registry.render());
+  EXPECT_EQ(samples.at(R"(fastlogd_stream_mode_info{stream="main",durability="interval",page_size="2MiB"})"),
+            1);
 }
 
 TEST(Registry, ShowsTheProcess) {
