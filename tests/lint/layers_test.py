@@ -24,7 +24,7 @@ IMPLIED = {"Boost.Beast": {"Boost.Asio"}}
 
 def vendor_of(header: str) -> str | None:
     """The table's name for a vendor header; None for the system's, the language's and fmt."""
-    parts = header.split("/")
+    parts = header.removesuffix(".hpp").split("/")
     for known in ("/".join(parts[:2]), parts[0]):
         if known in VENDORS:
             return VENDORS[known]

@@ -1,0 +1,42 @@
+"""What belongs together stands together: a parser has its test, fuzzer and benchmark; a command its man page."""
+
+import pathlib
+import re
+
+from support import source_tree
+
+
+def parsers() -> list[str]:
+    """Stems of src/wire that are a header and its code: each reads bytes from outside."""
+    files = set(source_tree.tracked("src/wire/*"))
+    return sorted(pathlib.PurePath(path).stem for path in files
+                  if path.endswith(".hpp") and path.removesuffix(".hpp") + ".cpp" in files)
+
+
+def test_every_parser_has_its_unit_test_fuzzer_and_benchmark():
+    missing = [path for stem in parsers()
+               for path in (f"tests/unit/wire/{stem}_test.cpp", f"tests/fuzz/{stem}_fuzz.cpp", f"tests/bench/{stem}_bench.cpp")
+               if not (source_tree.ROOT / path).is_file()]
+    assert parsers() and not missing
+
+
+def test_every_fuzzer_has_seeds():
+    fuzzers = [pathlib.PurePath(path).stem for path in source_tree.tracked("tests/fuzz/*_fuzz.cpp")]
+    missing = [name for name in fuzzers if not any((source_tree.ROOT / "tests/fuzz/corpus" / name).glob("*"))]
+    assert fuzzers and not missing
+
+
+def test_every_command_is_in_the_man_page_and_every_man_page_command_exists():
+    page = source_tree.read("docs/fastlogctl.1.scd")
+    names = {pathlib.PurePath(path).stem.removesuffix("_command") for path in source_tree.tracked("src/ctl/*_command.cpp")}
+    assert names
+    missing = [name for name in names if not re.search(rf"\*{name}\b", page)]
+    assert not missing
+
+
+def test_every_configuration_key_is_in_the_commented_example():
+    documented = source_tree.read("config/fastlogd.yaml")
+    keys = {key for path in source_tree.tracked("src/*/*_options.hpp")
+            for key in re.findall(r"\b(segment_bytes|bytes_max|age_max|keep_free|rotate_bytes|record_bytes_max|connections_max)\b",
+                                  source_tree.read(path))}
+    assert keys and not [key for key in keys if key not in documented]
