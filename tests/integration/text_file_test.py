@@ -34,7 +34,7 @@ def test_rotation_keeps_as_many_files_as_it_was_told(idle_daemon):
     with daemon.connect() as connection:
         def send_until_rotated() -> bool:
             connection.sendall(b"r" * 99 + b"\n" + b"s" * 9900 + b"\n")
-            return daemon.metrics().sum("fastlogd_text_file_rotations_total") >= 5
+            return daemon.metrics().sum("fastlogd_text_rotations_total") >= 5
         eventually(send_until_rotated, 30)
     assert [name.exists() for name in names] == [True, True, True, False]
     assert not daemon.text_path.is_symlink()
