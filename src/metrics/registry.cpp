@@ -59,7 +59,9 @@ void Registry::set_config(std::shared_ptr<const config::ConfigCounters> counters
 }
 
 std::string Registry::render() const {
-  return prometheus::TextSerializer().Serialize(collector_->Collect());
+  std::vector<prometheus::MetricFamily> converted;
+  for (Family& family : collector_->collect()) converted.push_back(convert(std::move(family)));
+  return prometheus::TextSerializer().Serialize(converted);
 }
 
 RecordBalance Registry::balance() const {
