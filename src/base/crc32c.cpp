@@ -58,21 +58,32 @@ __attribute__((target("sse4.2"))) std::uint32_t extend_sse42(std::uint32_t state
   return state;
 }
 
-__attribute__((target("sse4.2"))) std::uint32_t copy_extend_sse42(std::uint32_t state, std::byte* to,
-                                                                  const std::byte* at, std::size_t n) {
+/// Inline because a call into libc costs as much as copying a hundred bytes. Overlapping pieces instead of a tail loop.
+inline void copy_small(std::byte* to, const std::byte* from, std::size_t n) {
+  if (n >= 32) {
+    std::size_t i = 0;
+    for (; i + 32 <= n; i += 32) std::memcpy(to + i, from + i, 32);
+    std::memcpy(to + n - 32, from + n - 32, 32);
+  } else if (n >= 16) {
+    std::memcpy(to, from, 16);
+    std::memcpy(to + n - 16, from + n - 16, 16);
+  } else if (n >= 8) {
+    std::memcpy(to, from, 8);
+    std::memcpy(to + n - 8, from + n - 8, 8);
+  } else {
+    for (std::size_t i = 0; i < n; ++i) to[i] = from[i];
+  }
+}
+
+__attribute__((target("sse4.2"))) std::uint32_t copy_extend_sse42(std::uint32_t state,
+                                                                  const std::array<std::uint64_t, 5>& head,
+                                                                  std::byte* to, const std::byte* from,
+                                                                  std::size_t n) {
+  copy_small(to, from, n);
   std::uint64_t wide = state;
-  for (; n >= 8; n -= 8, at += 8, to += 8) {
-    const std::uint64_t word = load64(at);
-    std::memcpy(to, &word, sizeof word);
-    wide = _mm_crc32_u64(wide, word);
-  }
-  state = static_cast<std::uint32_t>(wide);
-  for (; n > 0; --n, ++at, ++to) {
-    const std::byte byte = *at;
-    *to = byte;
-    state = _mm_crc32_u8(state, static_cast<std::uint8_t>(byte));
-  }
-  return state;
+  for (const std::uint64_t word : head) wide = _mm_crc32_u64(wide, word);
+  for (std::size_t i = 0; i < n; i += 8) wide = _mm_crc32_u64(wide, load64(to + i));
+  return static_cast<std::uint32_t>(wide);
 }
 
 const bool kHasInstruction = __builtin_cpu_supports("sse4.2") != 0;
@@ -109,14 +120,16 @@ std::uint32_t crc32c_portable(std::uint32_t crc, std::span<const std::byte> byte
   return ~extend_portable(~crc, bytes.data(), bytes.size());
 }
 
-std::uint32_t copy_crc32c(std::uint32_t crc, std::byte* to, std::span<const std::byte> bytes) {
+std::uint32_t copy_crc32c(std::uint32_t crc, const std::array<std::uint64_t, 5>& head, std::byte* to,
+                          std::span<const std::byte> bytes) {
 #if defined(__x86_64__)
   if (kHasInstruction && bytes.size() < kBlockBytes) {
-    return ~copy_extend_sse42(~crc, to, bytes.data(), bytes.size());
+    return ~copy_extend_sse42(~crc, head, to, bytes.data(), bytes.size());
   }
 #endif
   std::memcpy(to, bytes.data(), bytes.size());
-  return ~extend(~crc, to, bytes.size());  // what was stored, not what may have changed meanwhile
+  crc = crc32c(crc, std::as_bytes(std::span(head)));
+  return crc32c(crc, {to, (bytes.size() + 7) & ~std::size_t{7}});
 }
 
 }  // namespace fastlogd

@@ -1,6 +1,7 @@
 // CRC-32C (Castagnoli, RFC 3720 appendix B.4), as stored in segments.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -14,8 +15,10 @@ namespace fastlogd {
 /// The table version, for processors without the instruction and as the test's second opinion.
 [[nodiscard]] std::uint32_t crc32c_portable(std::uint32_t crc, std::span<const std::byte> bytes);
 
-/// Copies `bytes` and returns the checksum extended by them, in one pass over the source. The checksum is of
-/// the bytes that were stored: each word is read once, stored and summed from the same register.
-[[nodiscard]] std::uint32_t copy_crc32c(std::uint32_t crc, std::byte* to, std::span<const std::byte> bytes);
+/// Checksum and copy of one small piece in one call: extends `crc` by the five words of `head`, copies `bytes` to `to`,
+/// and extends by what now lies there up to the next multiple of 8. The memory behind the copy must be zero that far.
+/// The checksum is of the bytes that were stored: the source is read once, and never again for the sum.
+[[nodiscard]] std::uint32_t copy_crc32c(std::uint32_t crc, const std::array<std::uint64_t, 5>& head,
+                                        std::byte* to, std::span<const std::byte> bytes);
 
 }  // namespace fastlogd

@@ -82,12 +82,8 @@ std::uint32_t checksum_salt(const Uuid& segment_uuid) {
 
 std::uint32_t frame_checksum_start(std::uint32_t salt, std::uint64_t offset, std::uint32_t length,
                                    const FrameHeader& header) {
-  std::array<std::byte, 40> start{};
-  const std::uint64_t wide_length = length;
-  std::memcpy(start.data(), &offset, 8);
-  std::memcpy(start.data() + 8, &wide_length, 8);
-  std::memcpy(start.data() + 16, reinterpret_cast<const std::byte*>(&header) + 8, 24);
-  return crc32c(salt, start);
+  const std::array<std::uint64_t, 5> head = checksum_head(offset, length, header);
+  return crc32c(salt, std::as_bytes(std::span(head)));
 }
 
 std::uint32_t frame_checksum(std::uint32_t salt, std::uint64_t offset, const FrameHeader& header,

@@ -129,7 +129,23 @@ static_assert(kFrameBytesMax + kFrameHeaderBytes < kBlockBytes);
 [[nodiscard]] std::uint32_t frame_checksum(std::uint32_t salt, std::uint64_t offset,
                                            const FrameHeader& header, std::span<const std::byte> payload);
 
-/// The part of frame_checksum before the payload; the writer goes on from here while it copies.
+/// The header but its commit word, put together in registers: building it from bytes in memory and loading words of it
+/// right away would wait for the stores each time.
+[[nodiscard]] constexpr std::array<std::uint64_t, 3> header_words(const FrameHeader& header) {
+  return {header.sequence, static_cast<std::uint64_t>(header.time_ns),
+          header.source | std::uint64_t{static_cast<std::uint8_t>(header.type)} << 32 |
+              std::uint64_t{header.flags} << 40 | std::uint64_t{header.priority} << 48 |
+              std::uint64_t{header.extension_words} << 56};
+}
+
+/// What the checksum covers before the payload: offset, length, and the header but its commit word.
+[[nodiscard]] constexpr std::array<std::uint64_t, 5> checksum_head(std::uint64_t offset, std::uint64_t length,
+                                                                   const FrameHeader& header) {
+  const auto words = header_words(header);
+  return {offset, length, words[0], words[1], words[2]};
+}
+
+/// The part of frame_checksum before the payload.
 [[nodiscard]] std::uint32_t frame_checksum_start(std::uint32_t salt, std::uint64_t offset,
                                                  std::uint32_t length, const FrameHeader& header);
 

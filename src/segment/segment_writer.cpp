@@ -93,15 +93,15 @@ bool SegmentWriter::append(const NewRecord& record) {
                            .priority = record.priority.value,
                            .extension_words = static_cast<std::uint8_t>(extension / 8)};
   std::byte* to = base_ + offset_ + kFrameHeaderBytes;
-  std::uint32_t crc = frame_checksum_start(salt_, offset_, static_cast<std::uint32_t>(length), header);
-  if (extension != 0) {
+  std::uint32_t crc = 0;
+  if (extension == 0) [[likely]] {
+    crc = copy_crc32c(salt_, checksum_head(offset_, length, header), to, bytes_of(record.slice));
+  } else {
     write_extension(record.extension, to);
-    crc = crc32c(crc, {to, extension});
-    to += extension;
+    std::memcpy(to + extension, record.slice.data(), record.slice.size());
+    crc = frame_checksum_start(salt_, offset_, static_cast<std::uint32_t>(length), header);
+    crc = crc32c(crc, {to, padded(length) - kFrameHeaderBytes});
   }
-  crc = copy_crc32c(crc, to, bytes_of(record.slice));
-  const std::uint64_t padding = padded(length) - length;
-  if (padding != 0) crc = crc32c(crc, {to + record.slice.size(), padding});
   publish_frame(offset_, header, static_cast<std::uint32_t>(length), crc);
   offset_ += padded(length);
   if (records_++ == 0) time_min_ = header.time_ns;
@@ -159,10 +159,11 @@ void SegmentWriter::write_frame(FrameType type, std::uint32_t source, std::span<
   offset_ += padded(length);
 }
 
-void SegmentWriter::publish_frame(std::uint64_t at, FrameHeader header, std::uint32_t length,
+void SegmentWriter::publish_frame(std::uint64_t at, const FrameHeader& header, std::uint32_t length,
                                   std::uint32_t crc) {
   std::byte* frame = base_ + at;
-  std::memcpy(frame + 8, reinterpret_cast<const std::byte*>(&header) + 8, kFrameHeaderBytes - 8);
+  const auto words = header_words(header);
+  std::memcpy(frame + 8, words.data(), sizeof words);
   const std::uint64_t commit = std::uint64_t{crc} << 32 | length;
   std::atomic_ref<std::uint64_t>(*reinterpret_cast<std::uint64_t*>(frame))
       .store(commit, std::memory_order_release);

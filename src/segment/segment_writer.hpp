@@ -68,7 +68,7 @@ class SegmentWriter {
   void begin_block();
   void write_frame(FrameType type, std::uint32_t source, std::span<const std::byte> payload,
                    std::span<const std::byte> text = {}, std::span<const std::byte> more_text = {});
-  void publish_frame(std::uint64_t at, FrameHeader header, std::uint32_t length, std::uint32_t crc);
+  void publish_frame(std::uint64_t at, const FrameHeader& header, std::uint32_t length, std::uint32_t crc);
   std::int64_t clamp(std::int64_t time_ns);
 
   std::byte* base_ = nullptr;
