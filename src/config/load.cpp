@@ -34,8 +34,8 @@ class Loader {
   }
 
   std::vector<Problem> take_problems() {
-    std::ranges::stable_sort(problems_, {},
-                             [](const Problem& p) { return std::tie(p.file, p.line, p.column); });
+    std::ranges::sort(problems_, {},
+                      [](const Problem& p) { return std::tie(p.file, p.line, p.column, p.message); });
     return std::move(problems_);
   }
 

@@ -15,10 +15,15 @@ namespace {
 using ::testing::HasSubstr;
 
 /// The build directory lies inside the source tree, so the way up from this program passes config/.
-std::string shipped(const std::string& name) {
+std::filesystem::path source_tree() {
   std::filesystem::path at = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-  while (at != at.root_path() && !std::filesystem::exists(at / "config" / name)) at = at.parent_path();
-  return at / "config" / name;
+  while (at != at.root_path() && !std::filesystem::exists(at / "config" / "fastlogd.yaml"))
+    at = at.parent_path();
+  return at;
+}
+
+std::string shipped(const std::string& name) {
+  return source_tree() / "config" / name;
 }
 
 TEST(ShippedConfiguration, CommentedFileEqualsTheDefaultsItDocuments) {
@@ -47,6 +52,21 @@ TEST(ShippedConfiguration, MinimalFileGetsTheDefaultListeners) {
   ASSERT_EQ(format_problems(loaded.problems), "");
   EXPECT_EQ(loaded.config->listeners, default_config().listeners);
   EXPECT_FALSE(loaded.config->streams.at(0).text);
+}
+
+TEST(ShippedConfiguration, ExamplesOfTheManPageLoadAsDropIns) {
+  std::ifstream file(source_tree() / "docs" / "fastlogd.yaml.5.scd");
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  const std::string main_file = read_sources(shipped("fastlogd.yaml")).files.at(0).bytes;
+  std::size_t examples = 0;
+  for (std::size_t at = page.find("```\n"); at != std::string::npos; at = page.find("```\n", at + 4)) {
+    const std::size_t begin = at + 4;
+    at = page.find("```\n", begin);
+    ASSERT_NE(at, std::string::npos) << "an example without an end";
+    EXPECT_EQ(problems_of(main_file, page.substr(begin, at - begin)), "");
+    ++examples;
+  }
+  EXPECT_EQ(examples, 2U);
 }
 
 TEST(Load, ReadsEveryKeyOfTheSchema) {
