@@ -119,6 +119,7 @@ void Verifier::check_frames(SegmentCursor& cursor, const std::string& name, std:
     if (status == FrameStatus::valid) {
       ++report_.frames;
       check_frame_content(frame, name, cursor);
+      check_zero(cursor, name, cursor.offset(), skip_block_rest(cursor.offset()), "rest of a block");
       if (cursor.offset() - told > kBlockBytes) {
         advance(cursor.offset() - told);
         told = cursor.offset();
@@ -127,7 +128,7 @@ void Verifier::check_frames(SegmentCursor& cursor, const std::string& name, std:
       continue;
     }
     const std::uint64_t end = std::min(limit, cursor.end_offset());
-    if (status == FrameStatus::short_bytes || skip_block_rest(cursor.offset()) >= end) break;
+    if (skip_block_rest(cursor.offset()) >= end) break;
     if (status == FrameStatus::unpublished && !cursor.trailer() && last)
       break;  // a crash; recovery comes with the next start
     const std::string why = cursor.error().code ? cursor.error().message() : "no valid frame";
