@@ -13,8 +13,10 @@
 namespace fastlogd::config {
 namespace {
 
-struct NestingTooDeep {
+/// Ends the reading of a file that no person wrote.
+struct Refused {
   Position at;
+  std::string message;
 };
 
 /// Builds the tree from yaml-cpp's events. Values are completed bottom-up: a frame per open collection.
@@ -92,7 +94,8 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   void open(Node::Kind kind, const YAML::Mark& mark) {
-    if (frames_.size() >= kNestingMax) throw NestingTooDeep{position(mark)};
+    if (frames_.size() >= kNestingMax)
+      throw Refused{position(mark), fmt::format("nested deeper than {} levels", kNestingMax)};
     Frame frame;
     frame.node.kind = kind;
     frame.node.at = position(mark);
@@ -111,6 +114,10 @@ class TreeBuilder final : public YAML::EventHandler {
       return;
     }
     Frame& frame = frames_.back();
+    // Looking for equal keys is quadratic; this keeps a hostile file from holding the main thread for minutes.
+    if (frame.node.items.size() >= kEntriesMax || frame.node.entries.size() >= kEntriesMax) {
+      throw Refused{node.at, fmt::format("more than {} entries in one place", kEntriesMax)};
+    }
     if (frame.node.kind == Node::Kind::sequence) {
       frame.node.items.push_back(std::move(node));
     } else if (!frame.pending) {
@@ -210,9 +217,9 @@ Document parse_document(std::string_view text, std::uint32_t file) {
   }
   try {
     parse(text, file, document);
-  } catch (const NestingTooDeep& deep) {
+  } catch (const Refused& refused) {
     document.root.reset();
-    document.complaints.push_back({deep.at, fmt::format("nested deeper than {} levels", kNestingMax)});
+    document.complaints.push_back({refused.at, refused.message});
   } catch (const YAML::Exception& error) {
     document.root.reset();
     const Position at{file, std::max(error.mark.line, 0) + 1, std::max(error.mark.column, 0) + 1};

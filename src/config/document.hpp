@@ -6,6 +6,7 @@
 // refused here, once.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -57,6 +58,8 @@ struct Document {
 };
 
 inline constexpr int kNestingMax = 16;
+inline constexpr std::size_t kEntriesMax =
+    1024;  ///< of one mapping or list; the schema needs no more than 256
 
 /// Never throws on bad text. `file` becomes part of every Position.
 [[nodiscard]] Document parse_document(std::string_view text, std::uint32_t file);

@@ -1,6 +1,7 @@
 // Everything that a lenient reader would let pass.
 #include <string>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,6 +19,12 @@ struct Case {
 
 void expect(std::initializer_list<Case> cases) {
   for (const Case& one : cases) EXPECT_EQ(problems_of(one.text), one.problems) << one.text;
+}
+
+std::string text_of_items(int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) text += "x,";
+  return text;
 }
 
 TEST(Strictness, NamesUnknownKeysWithPlaceAndSuggestion) {
@@ -122,6 +129,14 @@ TEST(Strictness, RefusesDeepNestingWithoutRecursingInto) {
   std::string block;
   for (int i = 0; i < 400; ++i) block += std::string(static_cast<std::size_t>(i), ' ') + "a:\n";
   EXPECT_THAT(problems_of(block), HasSubstr("nested deeper than 16 levels"));
+}
+
+TEST(Strictness, RefusesAFileOfCountlessKeysAtOnce) {
+  std::string text;
+  for (int i = 0; i < 100'000; ++i) text += fmt::format("k{}: 1\n", i);
+  EXPECT_EQ(problems_of(text), "main.yaml:1025:1: more than 1024 entries in one place\n");
+  EXPECT_THAT(problems_of("listeners: [" + text_of_items(100'000) + "]\n"),
+              HasSubstr("more than 1024 entries"));
 }
 
 TEST(Strictness, SaysWhatIsNotSupportedYet) {
