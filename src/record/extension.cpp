@@ -1,5 +1,6 @@
 #include "record/extension.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace fastlogd {
@@ -34,8 +35,10 @@ void write_extension(const Extension& extension, std::byte* to) {
     std::memcpy(at, &extension.sender_time_ns, sizeof extension.sender_time_ns);
     at += sizeof extension.sender_time_ns;
   }
-  std::memcpy(at, extension.procid.data(), extension.procid.size());
-  std::memcpy(at + extension.procid.size(), extension.msgid.data(), extension.msgid.size());
+  // std::copy and not memcpy: an empty view may hold a null pointer.
+  auto* text = reinterpret_cast<char*>(at);
+  text = std::copy(extension.procid.begin(), extension.procid.end(), text);
+  std::copy(extension.msgid.begin(), extension.msgid.end(), text);
 }
 
 bool read_extension(std::span<const std::byte> bytes, std::size_t slice_bytes, Extension& into) {

@@ -1,5 +1,7 @@
 #include "record/ingress.hpp"
 
+#include <algorithm>
+
 #include "base/result.hpp"
 
 namespace fastlogd::ingress {
@@ -55,9 +57,10 @@ void write_source_definition(std::uint32_t slot, const SourceView& source, std::
                             .pid = source.pid};
   std::memcpy(to, &header, sizeof header);
   std::memcpy(to + sizeof header, &fields, sizeof fields);
-  std::byte* text = to + sizeof header + sizeof fields;
-  std::memcpy(text, source.host.data(), source.host.size());
-  std::memcpy(text + source.host.size(), source.identifier.data(), source.identifier.size());
+  // std::copy and not memcpy: an empty view may hold a null pointer.
+  auto* text = reinterpret_cast<char*>(to + sizeof header + sizeof fields);
+  text = std::copy(source.host.begin(), source.host.end(), text);
+  std::copy(source.identifier.begin(), source.identifier.end(), text);
 }
 
 std::string_view loss_reason_name(LossReason reason) {

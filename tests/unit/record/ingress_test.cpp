@@ -82,7 +82,7 @@ TEST(EntryView, DiesOnASizeThatDoesNotAddUp) {
   header.payload_bytes = 24;
   header.descriptor_count = 1;
   std::memcpy(words.data(), &header, sizeof header);
-  EXPECT_DEATH(EntryView(std::as_bytes(std::span(words))), "broken invariant");
+  EXPECT_DEATH(EntryView{std::as_bytes(std::span(words))}, "broken invariant");
 }
 
 TEST(LossReasons, AllHaveTheirOwnName) {

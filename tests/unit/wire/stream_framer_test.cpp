@@ -258,7 +258,7 @@ TEST(StreamFramer, HearsTheSameHoweverTheStreamIsCutIntoReads) {
   for (int round = 0; round < 300; ++round) {
     const std::string stream = random_stream(random);
     const Heard whole = hear(stream, FramingMode::automatic, 1 << 20, 64);
-    for (const std::size_t read_bytes : {1, 2, 7, 61}) {
+    for (const std::size_t read_bytes : {1U, 2U, 7U, 61U}) {
       const Heard cut = hear(stream, FramingMode::automatic, read_bytes, 1 + random() % 3);
       ASSERT_EQ(whole.messages, cut.messages) << "round " << round << ", reads of " << read_bytes;
       ASSERT_EQ(whole.error, cut.error);
