@@ -43,6 +43,14 @@ struct BoundAddress {
   std::uint16_t port = 0;  ///< tcp, udp: the real one, also where the options say 0
 };
 
+/// What one listener counted on one io thread.
+struct CountersEntry {
+  std::string listener;
+  ListenerTransport transport;
+  std::string stream;
+  std::shared_ptr<const ListenerCounters> counters;
+};
+
 /// Sockets that are bound and listen, but nobody reads yet. Dropping it undoes what prepare() did.
 class PreparedListeners {
  public:
@@ -101,10 +109,9 @@ class FrontEnd {
   /// was.
   bool stop(std::chrono::nanoseconds bound);
 
-  /// Counters of every listener that has been, per io thread, in the order they were made; any thread.
-  using CountersVisitor = std::function<void(const std::string& listener, ListenerTransport transport,
-                                             const std::shared_ptr<const ListenerCounters>& counters)>;
-  void for_each_counters(const CountersVisitor& visit) const;
+  /// Counters of every listener that has been, in the order they were made; any thread. The same entry may be
+  /// visited again by the next call; a listener has one for each io thread.
+  void for_each_counters(const std::function<void(const CountersEntry&)>& visit) const;
 
   /// Any thread.
   [[nodiscard]] unsigned open_connections() const;

@@ -1,0 +1,241 @@
+#include "ingest/io_thread.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/clock.hpp"
+#include "ingest/datagram_receiver.hpp"
+#include "ingest/stream_acceptor.hpp"
+#include "ingest/stream_session.hpp"
+
+namespace fastlogd::ingest {
+namespace {
+
+constexpr int kHandlersPerCycle = 32;  // then publish: a busy thread must not keep an idle appender waiting
+constexpr auto kTick = std::chrono::milliseconds(250);
+constexpr auto kStoppingTick = std::chrono::milliseconds(10);
+
+std::int32_t utc_offset_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  ::localtime_r(&now, &local);
+  return static_cast<std::int32_t>(local.tm_gmtoff);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<IoThread>> IoThread::create(IoShared& shared, unsigned index, std::size_t streams,
+                                                   std::size_t ring_bytes) {
+  std::unique_ptr<IoThread> thread(new IoThread(shared, index));
+  auto space = ring::WakeSignal::create();
+  if (!space) return space.error();
+  thread->space_ = std::move(*space);
+  UniqueFd space_fd(::fcntl(thread->space_->fd(), F_DUPFD_CLOEXEC, 0));
+  if (!space_fd) return errno_error("duplicate the eventfd of a wake signal");
+  thread->space_waiter_ = std::make_unique<FdWaiter>(thread->context_, std::move(space_fd));
+  for (std::size_t i = 0; i < streams; ++i) {
+    auto ring = ring::ByteRing::create(ring_bytes);
+    if (!ring) return ring.error();
+    StreamEnd end;
+    end.ring = std::move(*ring);
+    end.loss = std::make_unique<ingress::RingLoss>();
+    end.writer = std::make_unique<BlockWriter>(*end.ring);
+    thread->streams_.push_back(std::move(end));
+  }
+  return thread;
+}
+
+IoThread::IoThread(IoShared& shared, unsigned index)
+    : shared_(shared), index_(index), limits_(shared.limits), utc_offset_seconds_(utc_offset_now()) {}
+
+IoThread::~IoThread() {
+  FASTLOGD_CHECK(!thread_.joinable());
+}
+
+void IoThread::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void IoThread::join() {
+  if (thread_.joinable()) thread_.join();
+  owner_.release();
+}
+
+void IoThread::run() {
+  owner_.check();
+  set_thread_name(fmt::format("fl-io-{}", index_).c_str());
+  thread_id_.store(::gettid(), std::memory_order_relaxed);
+  schedule_tick();
+  while (!(draining_ && !anything_left())) {
+    current_limits_ = &limits_.current();
+    // A channel that waits for room while the signal isn't armed has just been served, and wants more.
+    const bool may_sleep = paused_.empty() || space_armed_;
+    static_cast<void>(may_sleep ? context_.run_one() : context_.poll_one());
+    for (int i = 1; i < kHandlersPerCycle && context_.poll_one() > 0; ++i) {
+    }
+    finish_cycle();
+    duty_cycles_.add();
+  }
+  tick_timer_.cancel();
+  space_waiter_->close();
+  work_.reset();
+  context_.poll();  // the cancelled handlers, whose memory is ours
+}
+
+void IoThread::finish_cycle() {
+  if (!paused_.empty() && !space_armed_) wait_for_space();
+  for (StreamEnd& stream : streams_) {
+    if (!stream.writer->dirty()) continue;
+    stream.writer->publish();
+    if (stream.data != nullptr) stream.data->notify();
+  }
+  std::erase_if(retired_, [](const std::unique_ptr<Channel>& channel) { return !channel->waiting(); });
+}
+
+void IoThread::schedule_tick() {
+  tick_timer_.expires_after(stopping_ ? kStoppingTick : kTick);
+  tick_timer_.async_wait(RecyclingHandler(tick_memory_, [this](const boost::system::error_code& error) {
+    if (!error) tick();
+  }));
+}
+
+void IoThread::tick() {
+  const std::int64_t now = monotonic_ns();
+  utc_offset_seconds_ = utc_offset_now();
+  for (std::size_t i = channels_.size(); i-- > 0;)
+    channels_[i]->tick(now);  // backwards: one may retire itself
+  if (stopping_ && now >= stop_deadline_ns_.load(std::memory_order_relaxed)) abandon_all();
+  schedule_tick();
+}
+
+/// The sleeper's half of WakeSignal for space; the appender is the waker.
+void IoThread::wait_for_space() {
+  space_->arm();
+  if (std::any_of(paused_.begin(), paused_.end(), [](Channel* channel) { return channel->has_room(); })) {
+    space_->disarm();
+    resume_paused();
+    return;
+  }
+  space_armed_ = true;
+  space_waiter_->wait([this] {
+    space_->disarm();
+    space_armed_ = false;
+    resume_paused();
+  });
+}
+
+void IoThread::resume_paused() {
+  resuming_.swap(paused_);
+  for (Channel* channel : resuming_) {
+    if (!channel->finished()) channel->ready();  // may pause again
+  }
+  resuming_.clear();
+}
+
+void IoThread::adopt(std::unique_ptr<Channel> channel) {
+  owner_.check();
+  Channel& added = *channel;
+  added.index_ = channels_.size();
+  channels_.push_back(std::move(channel));
+  added.open();
+  if (draining_ && !added.finished()) added.drain(CloseReason::shutdown);
+}
+
+void IoThread::adopt_listener(ListenerPtr listener, UniqueFd fd, std::unique_ptr<DatagramSlab> slab) {
+  if (slab == nullptr) {
+    adopt(std::make_unique<StreamAcceptor>(*this, std::move(listener), std::move(fd)));
+  } else {
+    adopt(std::make_unique<DatagramReceiver>(*this, std::move(listener), std::move(fd), std::move(slab)));
+  }
+}
+
+void IoThread::adopt_connection(ListenerPtr listener, UniqueFd fd) {
+  adopt(std::make_unique<StreamSession>(*this, std::move(listener), std::move(fd)));
+}
+
+void IoThread::retire(Channel& channel) {
+  std::unique_ptr<Channel> leaving = std::move(channels_[channel.index_]);
+  if (channel.index_ + 1 != channels_.size()) {
+    channels_[channel.index_] = std::move(channels_.back());
+    channels_[channel.index_]->index_ = channel.index_;
+  }
+  channels_.pop_back();
+  std::erase(paused_, &channel);
+  retired_.push_back(std::move(leaving));
+}
+
+void IoThread::replace_listener(const ListenerPtr& listener) {
+  for (const auto& channel : channels_) {
+    if (channel->listener().socket_id == listener->socket_id &&
+        channel->kind() != Channel::Kind::connection) {
+      channel->replace_listener(listener);
+    }
+  }
+}
+
+void IoThread::remove_listener(std::uint64_t socket_id) {
+  for (std::size_t i = channels_.size(); i-- > 0;) {
+    Channel& channel = *channels_[i];
+    if (channel.listener().socket_id == socket_id && channel.kind() != Channel::Kind::connection) {
+      channel.drain(CloseReason::removed);
+    }
+  }
+  // Behind the connections this thread has already passed on, so none is missed.
+  for (const auto& thread : shared_.threads) {
+    thread->post([to = thread.get(), socket_id] { to->drain_connections(socket_id, CloseReason::removed); });
+  }
+}
+
+void IoThread::drain_connections(std::uint64_t socket_id, CloseReason reason) {
+  for (std::size_t i = channels_.size(); i-- > 0;) {
+    if (channels_[i]->listener().socket_id == socket_id &&
+        channels_[i]->kind() == Channel::Kind::connection) {
+      channels_[i]->drain(reason);
+    }
+  }
+}
+
+void IoThread::stop_by(std::int64_t deadline_ns) {
+  stop_deadline_ns_.store(deadline_ns, std::memory_order_relaxed);
+  post([this] { begin_stop(); });
+}
+
+void IoThread::begin_stop() {
+  stopping_ = true;
+  tick_timer_.cancel();
+  schedule_tick();
+  for (std::size_t i = channels_.size(); i-- > 0;) {
+    if (channels_[i]->kind() == Channel::Kind::acceptor) channels_[i]->drain(CloseReason::shutdown);
+  }
+  // Behind the connections this thread has passed on: who has heard this from everybody gets no more of them.
+  for (const auto& thread : shared_.threads) {
+    thread->post([to = thread.get()] { to->acceptors_closed_somewhere(); });
+  }
+}
+
+void IoThread::acceptors_closed_somewhere() {
+  if (++threads_without_acceptors_ < shared_.threads.size()) return;
+  draining_ = true;
+  for (std::size_t i = channels_.size(); i-- > 0;) channels_[i]->drain(CloseReason::shutdown);
+}
+
+void IoThread::abandon_all() {
+  draining_ = true;
+  for (std::size_t i = channels_.size(); i-- > 0;) channels_[i]->abandon();
+}
+
+void IoThread::count_abandoned(const Listener& listener, std::uint64_t records) {
+  if (records == 0) return;
+  listener.counters[index_]->received_records.add(records);
+  listener.counters[index_]->dropped_records[static_cast<std::size_t>(DropReason::shutdown)].add(records);
+  loss(listener).by_reason[static_cast<std::size_t>(ingress::LossReason::shutdown)].add(records);
+  abandoned_.add(records);
+}
+
+}  // namespace fastlogd::ingest

@@ -1,0 +1,154 @@
+// One thread that owns sessions, framers and the write ends of its rings.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+
+#include "base/snapshot.hpp"
+#include "base/thread_role.hpp"
+#include "ingest/block_writer.hpp"
+#include "ingest/channel.hpp"
+#include "ingest/datagram_slab.hpp"
+#include "ingest/process_names.hpp"
+#include "record/ingress.hpp"
+#include "ring/byte_ring.hpp"
+#include "ring/wake_signal.hpp"
+
+namespace fastlogd::ingest {
+
+class IoThread;
+
+/// What the io threads of one front end share. Made before they start.
+struct IoShared {
+  explicit IoShared(const LimitOptions& first) : limits(std::make_shared<const LimitOptions>(first)) {}
+
+  SnapshotBox<LimitOptions> limits;
+  std::vector<std::unique_ptr<IoThread>> threads;
+  std::atomic<unsigned> open_connections{0};
+  std::atomic<unsigned> next_thread{0};  ///< connections go round
+};
+
+/// The write side of one stream on one io thread.
+struct StreamEnd {
+  std::unique_ptr<ring::ByteRing> ring;
+  std::unique_ptr<ingress::RingLoss> loss;
+  std::unique_ptr<BlockWriter> writer;
+  ring::WakeSignal* data = nullptr;  ///< the appender's
+};
+
+/// Duty cycle: newest limits; wait for an event; a bounded number of handlers; publish what was committed;
+/// arrange to be woken if a ring was full. Idle cycles come with the tick.
+///
+/// Thread: create, start, post and join by the main thread; `*_posted` and everything below "own thread" run
+/// on the thread itself.
+class IoThread {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<IoThread>> create(IoShared& shared, unsigned index,
+                                                                std::size_t streams, std::size_t ring_bytes);
+  ~IoThread();
+  IoThread(const IoThread&) = delete;
+  IoThread& operator=(const IoThread&) = delete;
+
+  // ---- Main thread ----
+  void start();
+  void join();
+  /// Runs `command` on this thread, in the order posted.
+  template <class Command>
+  void post(Command command) {
+    asio::post(context_, std::move(command));
+  }
+  /// Closes acceptors, waits until every other thread has too, drains, ends. What is left at `deadline`
+  /// (monotonic) is dropped and counted.
+  void stop_by(std::int64_t deadline_ns);
+  [[nodiscard]] StreamEnd& stream(std::size_t index) { return streams_[index]; }
+  [[nodiscard]] ring::WakeSignal& space_signal() { return *space_; }
+
+  // ---- Any thread ----
+  [[nodiscard]] std::uint64_t duty_cycles() const { return duty_cycles_.value(); }
+  [[nodiscard]] pid_t thread_id() const { return thread_id_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t abandoned() const { return abandoned_.value(); }
+
+  // ---- Own thread: for commands ----
+  void adopt(std::unique_ptr<Channel> channel);
+  /// `slab` for datagrams, null for streams.
+  void adopt_listener(ListenerPtr listener, UniqueFd fd, std::unique_ptr<DatagramSlab> slab);
+  void adopt_connection(ListenerPtr listener, UniqueFd fd);
+  void replace_listener(const ListenerPtr& listener);
+  /// Closes the listening or datagram socket here, then has every thread drain the connections that came from
+  /// it.
+  void remove_listener(std::uint64_t socket_id);
+
+  // ---- Own thread: for channels ----
+  [[nodiscard]] unsigned index() const { return index_; }
+  [[nodiscard]] asio::io_context& context() { return context_; }
+  [[nodiscard]] IoShared& shared() { return shared_; }
+  [[nodiscard]] const LimitOptions& limits() const { return *current_limits_; }
+  [[nodiscard]] BlockWriter& writer(const Listener& listener) { return *streams_[listener.stream].writer; }
+  [[nodiscard]] ingress::RingLoss& loss(const Listener& listener) { return *streams_[listener.stream].loss; }
+  [[nodiscard]] ProcessNames& process_names() { return process_names_; }
+  [[nodiscard]] std::int32_t utc_offset_seconds() const { return utc_offset_seconds_; }
+  void pause(Channel& channel) { paused_.push_back(&channel); }
+  void retire(Channel& channel);
+  void count_abandoned(const Listener& listener, std::uint64_t records);
+
+ private:
+  using Timer =
+      asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
+                                 asio::io_context::executor_type>;
+
+  IoThread(IoShared& shared, unsigned index);
+  void run();
+  void finish_cycle();
+  void schedule_tick();
+  void tick();
+  void wait_for_space();
+  void resume_paused();
+  void drain_connections(std::uint64_t socket_id, CloseReason reason);
+  void begin_stop();
+  void acceptors_closed_somewhere();
+  void abandon_all();
+  [[nodiscard]] bool anything_left() const { return !channels_.empty() || !retired_.empty(); }
+
+  IoShared& shared_;
+  const unsigned index_;
+  std::vector<StreamEnd> streams_;
+  std::unique_ptr<ring::WakeSignal> space_;
+  SnapshotReader<LimitOptions> limits_;
+  const LimitOptions* current_limits_ = &limits_.current();  ///< taken at the top of each cycle
+  ProcessNames process_names_;
+  ThreadOwner owner_;
+
+  HandlerMemory tick_memory_;  // outlives the context, which may hold the last tick
+  asio::io_context context_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
+  Timer tick_timer_{context_};
+  std::unique_ptr<FdWaiter> space_waiter_;
+
+  std::vector<std::unique_ptr<Channel>> channels_;
+  std::vector<std::unique_ptr<Channel>> retired_;
+  std::vector<Channel*> paused_;
+  std::vector<Channel*> resuming_;
+  std::int32_t utc_offset_seconds_ = 0;
+  unsigned threads_without_acceptors_ = 0;
+  bool stopping_ = false;
+  bool draining_ = false;
+  bool space_armed_ = false;
+  std::atomic<std::int64_t> stop_deadline_ns_{0};
+
+  Counter duty_cycles_;
+  Counter abandoned_;
+  std::atomic<pid_t> thread_id_{0};
+  std::thread thread_;
+};
+
+}  // namespace fastlogd::ingest

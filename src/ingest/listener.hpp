@@ -1,0 +1,66 @@
+// A listener as the io threads see it: immutable, shared, replaced as a whole by a reload.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ingest/ingest_counters.hpp"
+#include "ingest/ingest_options.hpp"
+#include "record/source.hpp"
+#include "wire/stream_framer.hpp"
+#include "wire/syslog.hpp"
+
+namespace fastlogd::ingest {
+
+struct Listener {
+  std::uint64_t socket_id = 0;  ///< stays when a reload changes the options of an unchanged address
+  ListenerOptions options;
+  std::size_t stream = 0;  ///< index of the stream's ring in each io thread
+  bool inherited = false;  ///< somebody else keeps the socket: don't drain it, don't end its intake
+  std::vector<std::shared_ptr<ListenerCounters>> counters;  ///< per io thread
+
+  [[nodiscard]] Transport transport() const {
+    switch (options.transport) {
+      case ListenerTransport::unix_stream:
+        return Transport::unix_stream;
+      case ListenerTransport::unix_datagram:
+        return Transport::unix_datagram;
+      case ListenerTransport::tcp:
+        return Transport::tcp;
+      case ListenerTransport::udp:
+        return Transport::udp;
+    }
+    return Transport::unknown;
+  }
+  /// Senders on the same machine leave HOSTNAME out (glibc, logger).
+  [[nodiscard]] bool host_expected() const {
+    return options.transport == ListenerTransport::tcp || options.transport == ListenerTransport::udp;
+  }
+  [[nodiscard]] wire::MessageFormat format() const {
+    switch (options.format) {
+      case ListenerFormat::automatic:
+        return wire::MessageFormat::automatic;
+      case ListenerFormat::syslog:
+        return wire::MessageFormat::syslog;
+      case ListenerFormat::raw:
+        return wire::MessageFormat::raw;
+    }
+    return wire::MessageFormat::automatic;
+  }
+  [[nodiscard]] wire::FramingMode framing() const {
+    switch (options.framing) {
+      case ListenerFraming::automatic:
+        return wire::FramingMode::automatic;
+      case ListenerFraming::lines:
+        return wire::FramingMode::lines;
+      case ListenerFraming::octet_counting:
+        return wire::FramingMode::octet_counting;
+    }
+    return wire::FramingMode::automatic;
+  }
+};
+
+using ListenerPtr = std::shared_ptr<const Listener>;
+
+}  // namespace fastlogd::ingest
