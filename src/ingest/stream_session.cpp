@@ -60,9 +60,9 @@ void StreamSession::open() {
 }
 
 void StreamSession::ready() {
-  // Draining is bounded by what was queued when it began, and nothing may wake us once that is read: no
-  // pause.
-  for (std::size_t done = 0; draining_ || done < kReadBudget; done += limits::kReadBytes) {
+  // A drain is bounded by what was queued when it began, a backlog by one read; and no event announces
+  // either.
+  for (std::size_t done = 0; draining_ || backlog_ || done < kReadBudget; done += limits::kReadBytes) {
     switch (read_block()) {
       case Progress::read:
         break;
