@@ -1,12 +1,10 @@
 #include "follow/log_line_source.hpp"
 
-#include <unistd.h>
-
-#include <array>
 #include <memory>
 #include <utility>
 
 #include "base/diagnostics.hpp"
+#include "base/host_name.hpp"
 
 namespace fastlogd::follow {
 namespace {
@@ -15,8 +13,7 @@ view::TextOptions line_format() {
   view::TextOptions options;
   options.format = view::OutputFormat::short_form;
   options.escape = true;
-  std::array<char, 256> host{};
-  if (::gethostname(host.data(), host.size() - 1) == 0 && host[0] != '\0') options.local_host = host.data();
+  options.local_host = local_host_name();
   return options;
 }
 
@@ -50,18 +47,33 @@ Fill LogLineSource::fill(TextBuffer& into, std::size_t bytes_target) {
         fill.status = FillStatus::failed;
         return fill;
     }
-    if (item.kind == segment::LogItem::Kind::record) {
-      renderer_.append(into, item.record);
-      last_ = item.record.sequence;
-    } else {
-      renderer_.append_gap(into, view_of(item.gap));
-      if (item.gap.numbered()) last_ = item.gap.last;
-      if (item.gap.reason == ingress::LossReason::retention) ++fill.overtaken;
+    if (item.kind == segment::LogItem::Kind::gap) {
+      append_gap(into, item.gap, fill);
+      continue;
     }
+    // A reader that has been told to go on somewhere doesn't know what it came from.
+    const Sequence due{last_.value + 1};
+    if (last_.value != 0 && item.record.sequence > due) {
+      append_gap(into,
+                 segment::Gap{.reason = ingress::LossReason::retention,
+                              .count = item.record.sequence.value - due.value,
+                              .first = due,
+                              .last = Sequence{item.record.sequence.value - 1}},
+                 fill);
+    }
+    renderer_.append(into, item.record);
+    last_ = item.record.sequence;
     ++fill.lines;
   }
   fill.status = FillStatus::more;
   return fill;
+}
+
+void LogLineSource::append_gap(TextBuffer& into, const segment::Gap& gap, Fill& fill) {
+  renderer_.append_gap(into, view_of(gap));
+  ++fill.lines;
+  if (gap.numbered()) last_ = gap.last;
+  if (gap.reason == ingress::LossReason::retention) ++fill.overtaken;
 }
 
 void LogLineSource::seek(LogPosition position, Sequence last) {

@@ -31,6 +31,7 @@ class LogLineSource final : public LineSource {
 
  private:
   LogLineSource(segment::LogReader reader, std::uint64_t segment_bytes);
+  void append_gap(TextBuffer& into, const segment::Gap& gap, Fill& fill);
 
   segment::LogReader reader_;
   view::RecordRenderer renderer_;

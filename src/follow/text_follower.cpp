@@ -68,6 +68,7 @@ void TextFollower::follow(LineSource& source) {
   while (!give_up()) {
     // Taken before the step: what was published before stop() is then seen by a step after it.
     const bool stopping = stopping_.load(std::memory_order_acquire);
+    if (rotation_requested_.exchange(false, std::memory_order_relaxed)) writer.request_rotation();
     const TextWriter::Step step = writer.step(options.current());
     counters_->lag_bytes.store(writer.lag_bytes(), std::memory_order_relaxed);
     if (step == TextWriter::Step::worked) continue;

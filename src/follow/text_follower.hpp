@@ -32,7 +32,7 @@ inline constexpr const char* kCursorName = "text.cursor";
                                        FileSystem& files = posix_file_system());
 
 /// Reads only what is published and never slows the appender: a text file that can't be written just lags
-/// behind, until retention overtakes it. All methods: the main thread.
+/// behind, until retention overtakes it. All methods but rotate(): the main thread.
 class TextFollower {
  public:
   /// References outlive the follower. New options take effect with the next batch; the file goes on under a
@@ -46,6 +46,8 @@ class TextFollower {
 
   /// Starts the thread. The stream's log should be open by now; if it isn't the thread tries until it is.
   void start();
+  /// Asks for a rotation now, whatever the size. Any thread.
+  void rotate() { rotation_requested_.store(true, std::memory_order_relaxed); }
   /// Writes what is published now, as far as `deadline` allows, and joins. True if nothing was left.
   [[nodiscard]] bool stop(std::chrono::steady_clock::time_point deadline);
 
@@ -61,6 +63,7 @@ class TextFollower {
   TextFileCounters* counters_;
   FileSystem* files_;
 
+  std::atomic<bool> rotation_requested_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<std::int64_t> deadline_ns_{
       INT64_MAX};         // steady clock; stored before stopping_ (release, acquire)

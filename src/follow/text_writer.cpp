@@ -92,11 +92,15 @@ bool TextWriter::open_file(const std::string& path) {
 /// Only renames; choose_file() then finds the name free and creates the next file, also after a crash in
 /// between.
 void TextWriter::rotate_if_due(const TextFileOptions& options) {
-  if (options.rotate_bytes == 0 || file_->length() < options.rotate_bytes || file_->path() != options.path)
-    return;
+  const bool large = options.rotate_bytes > 0 && file_->length() >= options.rotate_bytes;
+  if (!large && !rotation_requested_) return;
+  // What the stored cursor names must be what is renamed.
+  if (file_->path() != options.path || !cursor_holds_) return;
   const std::int64_t now = clock_();
   if (now - last_rotation_ns_ < kRotationIntervalNs || now < no_rotation_before_ns_) return;
-  if (file_->look_up() != TextFile::Name::ours) return;
+  if (file_->look_up() != TextFile::Name::ours || file_->length() != expected_length_) return;
+  rotation_requested_ = false;
+  if (file_->length() == 0) return;
   if (auto moved = make_way(options.path, options.keep, *files_); !moved) {
     report(rotation_errors_, "rotating the text file failed", moved.error());
     no_rotation_before_ns_ = now + kNanosPerSecond;

@@ -49,6 +49,9 @@ class TextWriter {
   /// At most one batch. `options` may be new ones each time.
   [[nodiscard]] Step step(const TextFileOptions& options);
 
+  /// Rotates before the next line, whatever the size; an empty file stays.
+  void request_rotation() { rotation_requested_ = true; }
+
   /// Bytes the text file lags behind the log, for the gauge.
   [[nodiscard]] std::uint64_t lag_bytes() const { return source_->lag_bytes(); }
 
@@ -94,6 +97,7 @@ class TextWriter {
   LogPosition batch_start_;  // where the batch was rendered from
   Sequence before_batch_;
 
+  bool rotation_requested_ = false;
   std::int64_t last_rotation_ns_;
   std::int64_t no_rotation_before_ns_ = 0;  // after a failed one
 

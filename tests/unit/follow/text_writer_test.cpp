@@ -264,6 +264,25 @@ TEST_F(TextWriterTest, RotatesAtMostTwiceASecond) {
   EXPECT_EQ(contents_with_rotated(options_.path), joined(lines));
 }
 
+TEST_F(TextWriterTest, RotatesOnRequestUnlessTheFileIsEmpty) {
+  const auto lines = numbered_lines(4);
+  FakeSource source(lines);
+  source.publish(0);
+  TextWriter running = writer(source);
+  running.request_rotation();
+  ASSERT_TRUE(drain(running));
+  EXPECT_EQ(counters_.rotations.value(), 0U);
+  source.publish(2);
+  ASSERT_TRUE(drain(running));
+  running.request_rotation();
+  ASSERT_TRUE(drain(running));
+  EXPECT_EQ(contents(options_.path + ".1"), lines[0] + lines[1]);
+  EXPECT_EQ(contents(options_.path), "");
+  source.publish(4);
+  ASSERT_TRUE(drain(running));
+  EXPECT_EQ(contents(options_.path), lines[2] + lines[3]);
+}
+
 TEST_F(TextWriterTest, KeepsWritingWhileRotationFails) {
   const auto lines = numbered_lines(100);
   options_.rotate_bytes = 100;
