@@ -1,0 +1,51 @@
+// fastlogctl gaps: what was lost, and why.
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "ctl/commands.hpp"
+#include "ctl/scan.hpp"
+#include "ctl/table.hpp"
+
+namespace fastlogd::ctl {
+namespace {
+
+Cell known(std::uint64_t number) {
+  return number == 0 ? Cell::unknown() : Cell::of_number(number);
+}
+
+ExitCode list_gaps(const ScanArguments& arguments) {
+  Table table({"reason", "records", "first", "last", "from", "to"});
+  std::uint64_t lost = 0;
+  const bool complete = scan(arguments, [&](const segment::LogItem& item) {
+    if (item.kind != segment::LogItem::Kind::gap) return;
+    const segment::Gap& gap = item.gap;
+    lost += gap.count;
+    const std::string reason(gap.reason == ingress::LossReason::none ? "unaccounted"
+                                                                     : ingress::loss_reason_name(gap.reason));
+    table.add({Cell::of_text(reason), known(gap.count), known(gap.first.value), known(gap.last.value),
+               Cell::of_time(gap.from_ns), Cell::of_time(gap.to_ns)});
+  });
+  if (arguments.json) {
+    fmt::print("{}", table.to_json());
+  } else if (table.empty()) {
+    fmt::print("no gaps\n");
+  } else {
+    fmt::print("{}{} records lost in all\n", table.to_text(), lost);
+  }
+  if (!complete) return ExitCode::corruption;
+  return table.empty() ? ExitCode::nothing_found : ExitCode::done;
+}
+
+}  // namespace
+
+void add_gaps(CLI::App& app, ExitCode& exit_code) {
+  auto* command = app.add_subcommand("gaps", "List what was lost and why");
+  auto arguments = std::make_shared<ScanArguments>();
+  add_scan_options(*command, *arguments);
+  command->footer("Exit code: 0 there are gaps, 1 there are none.");
+  command->callback([arguments, &exit_code] { exit_code = list_gaps(*arguments); });
+}
+
+}  // namespace fastlogd::ctl

@@ -1,0 +1,198 @@
+#include "ctl/read_log.hpp"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/host_name.hpp"
+#include "ctl/open_log.hpp"
+#include "segment/log_reader.hpp"
+
+namespace fastlogd::ctl {
+namespace {
+
+using segment::LogItem;
+using segment::ReadStatus;
+
+constexpr std::chrono::milliseconds kFollowWait{250};
+
+view::TextOptions text_options(view::OutputFormat format, const Terminal& terminal) {
+  view::TextOptions options;
+  options.format = format;
+  options.escape = terminal.is_terminal;
+  options.colour = terminal.colour;
+  options.local_host = local_host_name();
+  return options;
+}
+
+/// Messages alone are meant for programs that know nothing of gaps.
+bool shows_gaps(const ReadRequest& request) {
+  return request.only_time && request.format != view::OutputFormat::cat &&
+         request.format != view::OutputFormat::raw;
+}
+
+class LogPrinter {
+ public:
+  LogPrinter(const ReadRequest& request, Output& output, const Terminal& terminal)
+      : request_(request),
+        spec_(request.filter.spec()),
+        output_(output),
+        renderer_(text_options(request.format, terminal)),
+        reader_(open_log(request.stream)),
+        show_gaps_(shows_gaps(request)) {}
+
+  ExitCode run() {
+    if (request_.reverse) {
+      print_backwards();
+    } else {
+      go_to_start();
+      print_forwards();
+    }
+    if (request_.show_cursor && cursor_.position.value != 0) {
+      output_.write(fmt::format("-- cursor: {}\n", format_cursor(cursor_)));
+    }
+    output_.flush();
+    if (failed_) return ExitCode::corruption;
+    return found_ > 0 || request_.follow ? ExitCode::done : ExitCode::nothing_found;
+  }
+
+ private:
+  void go_to_start();
+  void go_back(std::uint64_t records);
+  void go_behind(const Cursor& cursor);
+  void print_forwards();
+  void print_backwards();
+  [[nodiscard]] bool wait_for_more();
+  [[nodiscard]] bool matches(const RecordView& record) const {
+    return !request_.filtered || request_.filter.matches(record);
+  }
+  void show(const LogItem& item);
+  void show_gap(const segment::Gap& gap);
+  void fail() {
+    output_.flush();
+    fmt::print(stderr, "fastlogctl: stream {}: {}\n", request_.stream.name, reader_.error().message());
+    failed_ = true;
+  }
+
+  const ReadRequest& request_;
+  const view::FilterSpec& spec_;
+  Output& output_;
+  view::RecordRenderer renderer_;
+  segment::LogReader reader_;
+  bool show_gaps_;
+
+  Cursor cursor_;
+  std::uint64_t found_ = 0;
+  bool failed_ = false;
+};
+
+void LogPrinter::go_to_start() {
+  if (request_.after) return go_behind(*request_.after);
+  if (request_.lines) return go_back(*request_.lines);
+  if (spec_.since_ns == INT64_MIN) return reader_.seek_oldest();
+  if (auto found = reader_.seek_time(spec_.since_ns); !found) reader_.seek_oldest();
+}
+
+void LogPrinter::go_behind(const Cursor& cursor) {
+  cursor_ = cursor;
+  if (reader_.seek(cursor.position)) return;
+  // The log has lost its end since, or it is another one.
+  if (!reader_.seek_sequence(Sequence{cursor.sequence.value + 1})) reader_.seek_oldest();
+}
+
+/// Stands before the newest `records` that match.
+void LogPrinter::go_back(std::uint64_t records) {
+  reader_.seek_end();
+  LogItem item;
+  while (records > 0) {
+    const ReadStatus status = reader_.previous(item);
+    if (status == ReadStatus::failed) return fail();
+    if (status == ReadStatus::caught_up) return reader_.seek_oldest();
+    if (item.kind != LogItem::Kind::record) continue;
+    if (item.record.receive_time_ns < spec_.since_ns) {
+      // Times never go back within a segment; between segments the clock may have been set.
+      if (!reader_.seek(segment_start(item.position))) return;
+    } else if (matches(item.record)) {
+      --records;
+    }
+  }
+}
+
+void LogPrinter::print_forwards() {
+  // A command that doesn't follow ends where the log ended when it began, however fast it grows.
+  const LogPosition end = reader_.live() && !request_.follow ? reader_.committed() : LogPosition{UINT64_MAX};
+  LogItem item;
+  while (!failed_ && !output_.closed()) {
+    const ReadStatus status = reader_.next(item);
+    if (status == ReadStatus::failed) return fail();
+    if (status == ReadStatus::caught_up) {
+      if (!request_.follow || !wait_for_more()) return;
+      continue;
+    }
+    if (item.position >= end) return;
+    if (item.kind == LogItem::Kind::record && item.record.receive_time_ns > spec_.until_ns) {
+      if (!reader_.seek(next_segment(item.position))) return;
+      continue;
+    }
+    show(item);
+    if (!request_.follow && request_.lines && found_ >= *request_.lines) return;
+  }
+}
+
+void LogPrinter::print_backwards() {
+  const bool until = spec_.until_ns != INT64_MAX;
+  if (!until || !reader_.seek_time(spec_.until_ns + 1)) reader_.seek_end();
+  LogItem item;
+  while (!output_.closed() && (!request_.lines || found_ < *request_.lines)) {
+    const ReadStatus status = reader_.previous(item);
+    if (status == ReadStatus::failed) return fail();
+    if (status == ReadStatus::caught_up) return;
+    if (item.kind == LogItem::Kind::record && item.record.receive_time_ns < spec_.since_ns) {
+      if (!reader_.seek(segment_start(item.position))) return;
+      continue;
+    }
+    show(item);
+  }
+}
+
+/// False when nobody reads the output any more.
+bool LogPrinter::wait_for_more() {
+  output_.flush();
+  if (output_.closed(true)) return false;
+  reader_.wait(kFollowWait);
+  return true;
+}
+
+void LogPrinter::show(const LogItem& item) {
+  if (item.kind == LogItem::Kind::gap) return show_gap(item.gap);
+  cursor_ = {item.next, item.record.sequence};
+  if (!matches(item.record)) return;
+  renderer_.append(output_.buffer(), item.record);
+  output_.written();
+  ++found_;
+}
+
+void LogPrinter::show_gap(const segment::Gap& gap) {
+  if (!show_gaps_) return;
+  renderer_.append_gap(output_.buffer(),
+                       {gap.reason, gap.count, gap.first, gap.last, gap.from_ns, gap.to_ns});
+  output_.written();
+}
+
+}  // namespace
+
+ExitCode read_log(const ReadRequest& request) {
+  const Terminal terminal = Terminal::of(STDOUT_FILENO);
+  Output output(STDOUT_FILENO);
+  if (request.pager) output.start_pager();
+  return read_log(request, output, terminal);
+}
+
+ExitCode read_log(const ReadRequest& request, Output& output, const Terminal& terminal) {
+  return LogPrinter(request, output, terminal).run();
+}
+
+}  // namespace fastlogd::ctl

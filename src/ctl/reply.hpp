@@ -1,0 +1,27 @@
+// Reads what the daemon's control socket answers.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ctl/control_client.hpp"
+
+namespace fastlogd::ctl {
+
+/// {"ok":..., "changes":[...], "restart_needed":[...], "problems":[...], "error":"..."}: absent lists are empty.
+struct ParsedReply {
+  bool ok = false;
+  std::vector<std::string> changes;
+  std::vector<std::string> restart_needed;
+  std::vector<std::string> problems;
+  std::string error;
+};
+
+/// Anything that is not such an object becomes `error`. `ok` needs a status below 300 too.
+[[nodiscard]] ParsedReply parse_reply(const ControlReply& reply);
+
+/// JSON for people: "key: value" lines, objects indented, a list of flat objects as a table. What is no JSON comes back
+/// as it is.
+[[nodiscard]] std::string json_for_people(const std::string& json);
+
+}  // namespace fastlogd::ctl
