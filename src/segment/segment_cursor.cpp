@@ -39,17 +39,20 @@ void SegmentCursor::refresh() {
 
 FrameStatus SegmentCursor::frame_at(std::uint64_t offset, std::uint64_t limit, FrameView& frame) {
   std::size_t wanted = kFrameHeaderBytes;
+  FrameStatus status = FrameStatus::invalid;
   for (int attempt = 0; attempt < 2; ++attempt) {
     auto bytes = bytes_.from(offset, limit, wanted);
     if (!bytes) {
       error_ = bytes.error();
       return FrameStatus::invalid;
     }
-    const FrameStatus status = check_frame(*bytes, offset, salt_, frame);
-    if (status != FrameStatus::short_bytes) return status;
-    wanted = kBlockBytes;  // once more with all there is up to the limit
+    status = check_frame(*bytes, offset, salt_, frame);
+    if (status == FrameStatus::valid) break;
+    // Once more with all there is up to the limit, and with what has been published since it was buffered.
+    if (status == FrameStatus::short_bytes) wanted = kBlockBytes;
+    bytes_.forget();
   }
-  return FrameStatus::short_bytes;
+  return status;
 }
 
 FrameStatus SegmentCursor::next(std::uint64_t limit, FrameView& frame) {
@@ -78,7 +81,7 @@ void SegmentCursor::learn(const FrameView& frame) {
 /// Walks the chain of SOURCE frames backwards. Offsets must fall, so a damaged chain ends instead of looping.
 Result<> SegmentCursor::learn_chain(std::uint64_t last_source_offset) {
   std::uint64_t at = last_source_offset;
-  while (at != 0) {
+  while (at >= kHeaderBytes && at % 8 == 0) {
     FrameView frame;
     if (frame_at(at, frames_end(header_.segment_bytes), frame) != FrameStatus::valid ||
         frame.header.type != FrameType::source) {
@@ -92,6 +95,13 @@ Result<> SegmentCursor::learn_chain(std::uint64_t last_source_offset) {
     at = previous;
   }
   return {};
+}
+
+std::optional<std::uint64_t> SegmentCursor::first_sequence() {
+  FrameView open;
+  if (peek_block(0, end_offset(), open)) return open.header.sequence;
+  if (trailer_) return trailer_->first_sequence;
+  return std::nullopt;
 }
 
 bool SegmentCursor::peek_block(std::uint64_t block, std::uint64_t limit, FrameView& frame) {
@@ -137,9 +147,13 @@ Result<std::vector<std::uint64_t>> SegmentCursor::frames_before(std::uint64_t en
 }
 
 std::uint64_t SegmentCursor::last_block(std::uint64_t limit) {
-  // Blocks fill in order: bisect for the last that begins with a valid frame.
+  const std::uint64_t end = std::min(limit, end_offset());
+  if (trailer_ || end < frames_end(header_.segment_bytes)) {
+    return end <= kHeaderBytes ? 0 : (end - 1) / kBlockBytes * kBlockBytes;
+  }
+  // Nobody says where the end is, but blocks fill in order: bisect for the last that begins with a valid frame.
   std::uint64_t low = 0;
-  std::uint64_t high = (std::min(limit, end_offset()) + kBlockBytes - 1) / kBlockBytes;
+  std::uint64_t high = (end + kBlockBytes - 1) / kBlockBytes;
   while (high - low > 1) {
     const std::uint64_t middle = low + (high - low) / 2;
     FrameView frame;

@@ -36,8 +36,11 @@ class SegmentCursor {
 
   /// Offsets of the DATA and GAP frames between the start of the block that ends at or holds `end` and `end`.
   [[nodiscard]] Result<std::vector<std::uint64_t>> frames_before(std::uint64_t end);
-  /// Where the segment's last block with a valid first frame begins; `limit` as in next().
+  /// Where the segment's last used block begins; `limit` as in next().
   [[nodiscard]] std::uint64_t last_block(std::uint64_t limit);
+  /// Number of the segment's first record, as its OPEN frame says or, if that is damaged, its trailer. Nothing:
+  /// the segment was prepared and never used.
+  [[nodiscard]] std::optional<std::uint64_t> first_sequence();
   /// The first frame of the block at `block`, if it is valid.
   [[nodiscard]] bool peek_block(std::uint64_t block, std::uint64_t limit, FrameView& frame);
 

@@ -92,7 +92,8 @@ Result<PreparedSegment> prepare_segment(FileSystem& files, const PrepareRequest&
 
 Result<OpenedSegment> open_segment(FileSystem& files, const std::string& directory, std::uint64_t index) {
   const std::string path = segment_path(directory, index);
-  auto fd = files.open(path, O_RDONLY | O_NOFOLLOW, 0);
+  // Not blocking: somebody may have put a FIFO there.
+  auto fd = files.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
   if (!fd) return fd.error();
   struct stat info{};
   if (::fstat(fd->get(), &info) != 0) return errno_error("stat " + path);
@@ -111,6 +112,12 @@ Result<OpenedSegment> open_segment(FileSystem& files, const std::string& directo
   if (!got) return Error{got.error().code, path + ": " + got.error().context};
   segment.trailer = decode_trailer(std::span(page).first(*got), segment.header);
   return segment;
+}
+
+bool is_bad_segment(const Error& error) {
+  return error.code == std::errc::invalid_argument || error.code == std::errc::io_error ||
+         error.code == std::errc::too_many_symbolic_link_levels ||
+         error.code == std::errc::no_such_device_or_address;  // a socket
 }
 
 Result<> seal_segment(FileSystem& files, int fd, const FileHeader& header, const FileTrailer& trailer) {

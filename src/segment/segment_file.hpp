@@ -58,6 +58,10 @@ struct OpenedSegment {
 [[nodiscard]] Result<OpenedSegment> open_segment(FileSystem& files, const std::string& directory,
                                                  std::uint64_t index);
 
+/// True if open_segment failed because of what lies there (no segment, a bad header, an unreadable sector), false
+/// if because of circumstances that may pass (too many open files, no permission).
+[[nodiscard]] bool is_bad_segment(const Error& error);
+
 /// Trailer, sync, give back what was never published, read-only. `fd` must be the one the frames were written
 /// with (or any, in recovery); frames are synced first. Of a damaged segment every byte is kept.
 [[nodiscard]] Result<> seal_segment(FileSystem& files, int fd, const FileHeader& header,
