@@ -29,6 +29,7 @@ void LogReader::State::go_to(std::uint64_t index) {
   behind_.clear();
   index_ = index;
   placed_ = true;
+  gap_due_ = false;
 }
 
 Result<std::vector<std::uint64_t>> LogReader::State::readable_segments() const {
@@ -54,71 +55,99 @@ LogReader::State::Step LogReader::State::report_gap(LogItem& item, Gap gap) {
   return Step::item;
 }
 
-LogReader::State::Step LogReader::State::open_current(LogItem& item) {
-  if (!placed_) {
-    auto indices = readable_segments();
-    if (!indices) return fail(indices.error());
-    if (indices->empty()) return Step::caught_up;
-    go_to(indices->front());
+Result<LogReader::State::Following> LogReader::State::find_following(std::uint64_t from) const {
+  auto indices = readable_segments();
+  if (!indices) return indices.error();
+  Following following;
+  for (auto it = std::lower_bound(indices->begin(), indices->end(), from); it != indices->end(); ++it) {
+    auto opened = SegmentCursor::open(*files_, directory_, *it, access_);
+    if (!opened) {
+      if (is_bad_segment(opened.error())) {
+        following.refused = true;
+      } else if (opened.error().code != std::errc::no_such_file_or_directory) {
+        return opened.error();
+      }
+      continue;
+    }
+    if (!opened->first_sequence()) continue;  // prepared, never used
+    following.cursor = std::move(*opened);
+    break;
   }
-  auto opened = SegmentCursor::open(*files_, directory_, index_, access_);
-  if (opened) {
-    cursor_ = std::move(*opened);
-    return Step::again;
-  }
-  if (opened.error().code == std::errc::permission_denied) return fail(opened.error());
-  // Removed by retention, or not to be trusted: go on with what follows.
-  return open_following(item, index_);
+  return following;
 }
 
-LogReader::State::Step LogReader::State::open_following(LogItem& item, std::uint64_t after) {
-  auto indices = readable_segments();
-  if (!indices) return fail(indices.error());
-  for (auto it = std::upper_bound(indices->begin(), indices->end(), after); it != indices->end(); ++it) {
-    auto opened = SegmentCursor::open(*files_, directory_, *it, access_);
-    if (!opened) continue;
-    FrameView open;
-    if (!opened->peek_block(0, opened->end_offset(), open)) continue;  // prepared, never used
-    go_to(*it);
-    cursor_ = std::move(*opened);
-    const std::uint64_t first = open.header.sequence;
-    const bool missed = *it != after + 1 || cursor_->index() != after + 1;
-    if (missed && expected_.value != 0 && expected_.value < first) {
-      return report_gap(item, Gap{.reason = ingress::LossReason::retention,
-                                  .count = first - expected_.value,
-                                  .first = expected_,
-                                  .last = Sequence{first - 1}});
-    }
-    return Step::again;
-  }
-  return Step::caught_up;
+LogReader::State::Step LogReader::State::move_on(LogItem& item, Following following, std::uint64_t from) {
+  const bool missed = placed_ && following.cursor->index() != from;
+  const bool gap_due = gap_due_;
+  const auto reason = following.refused ? ingress::LossReason::damaged : ingress::LossReason::retention;
+  const std::uint64_t first = *following.cursor->first_sequence();
+  go_to(following.cursor->index());
+  cursor_ = std::move(following.cursor);
+  if (!missed) return Step::again;
+  if (expected_.value == 0) return gap_due ? report_gap(item, Gap{.reason = reason}) : Step::again;
+  if (expected_.value >= first) return Step::again;
+  return report_gap(item, Gap{.reason = reason,
+                              .count = first - expected_.value,
+                              .first = expected_,
+                              .last = Sequence{first - 1}});
+}
+
+/// Goes to the first segment in use from `from` on. A jump over others is reported.
+LogReader::State::Step LogReader::State::open_from(LogItem& item, std::uint64_t from) {
+  auto following = find_following(from);
+  if (!following) return fail(following.error());
+  return following->cursor ? move_on(item, std::move(*following), from) : Step::caught_up;
 }
 
 // --- going forward ---
 
-LogReader::State::Step LogReader::State::at_end_of_segment(LogItem& item) {
+/// `complete`: the SEAL frame was seen.
+LogReader::State::Step LogReader::State::at_end_of_segment(LogItem& item, bool complete) {
   if (control_ && index_ >= control_->committed().segment()) return Step::caught_up;
-  if (control_ || cursor_->trailer()) return open_following(item, index_);
-  // No daemon and no trailer: perhaps a crash. What follows is readable if it was used.
+  if (complete || vouched()) return open_from(item, index_ + 1);
+  // No daemon known and no trailer: a crash, or a daemon that began after we looked.
   cursor_->refresh();
-  return open_following(item, index_);
+  if (cursor_->trailer()) return Step::again;
+  auto following = find_following(index_ + 1);
+  if (!following) return fail(following.error());
+  if (!following->cursor) return Step::caught_up;
+  // A successor in use means that this segment is complete by now. It need not have been when we looked.
+  const std::uint64_t at = cursor_->offset();
+  FrameView frame;
+  if (cursor_->next(limit(), frame) == FrameStatus::valid) {
+    cursor_->return_to(at);
+    return Step::again;
+  }
+  return move_on(item, std::move(*following), index_ + 1);
 }
 
+/// Behind damage only a trailer or a live daemon's watermark vouches for what follows, from the next block on.
 LogReader::State::Step LogReader::State::skip_damage(LogItem& item) {
+  if (!vouched()) return at_end_of_segment(item, false);
+  const auto& trailer = cursor_->trailer();
+  if (trailer && expected_.value == 0 && cursor_->offset() == kHeaderBytes) {
+    expected_ = Sequence{trailer->first_sequence};
+  }
   const std::uint64_t end = limit();
-  const std::uint64_t resume = next_block(cursor_->offset());
-  // Behind damage only a trailer or a live daemon's watermark vouches for what follows.
-  const bool vouched = control_ || cursor_->trailer();
-  if (!vouched || resume >= end) return at_end_of_segment(item);
   FrameView frame;
-  if (auto done = cursor_->seek_block(resume); !done) return fail(done.error());
-  if (!cursor_->peek_block(resume, end, frame)) return skip_damage(item);
-  const std::uint64_t first = frame.header.sequence;
-  if (expected_.value == 0 || first <= expected_.value) return Step::again;
+  for (std::uint64_t block = next_block(cursor_->offset()); block < end; block += kBlockBytes) {
+    if (!cursor_->peek_block(block, end, frame)) continue;
+    const std::uint64_t sequence = frame.header.sequence;
+    if (auto done = cursor_->seek_block(block); !done) return fail(done.error());
+    return missing_until(sequence, item);
+  }
+  if (!trailer) return at_end_of_segment(item, false);
+  cursor_->return_to(end);
+  return missing_until(trailer->last_sequence + 1, item);
+}
+
+/// Reading goes on with record `sequence`, because of damage before it.
+LogReader::State::Step LogReader::State::missing_until(std::uint64_t sequence, LogItem& item) {
+  if (expected_.value == 0 || sequence <= expected_.value) return Step::again;
   return report_gap(item, Gap{.reason = ingress::LossReason::damaged,
-                              .count = first - expected_.value,
+                              .count = sequence - expected_.value,
                               .first = expected_,
-                              .last = Sequence{first - 1}});
+                              .last = Sequence{sequence - 1}});
 }
 
 LogReader::State::Step LogReader::State::take(const FrameView& frame, LogItem& item) {
@@ -146,40 +175,48 @@ LogReader::State::Step LogReader::State::take(const FrameView& frame, LogItem& i
       item.gap = *gap;
       return Step::item;
     }
-    case FrameType::seal: {
+    case FrameType::open:
+      if (expected_.value == 0) expected_ = Sequence{frame.header.sequence};
+      return Step::again;
+    case FrameType::seal:
       cursor_->return_to(frame.offset);  // a cursor stored here finds the SEAL again
-      return at_end_of_segment(item);
-    }
+      return at_end_of_segment(item, true);
     default:
       return Step::again;
+  }
+}
+
+LogReader::State::Step LogReader::State::step(LogItem& item) {
+  if (!cursor_) return open_from(item, placed_ ? index_ : 0);
+  const std::uint64_t end = limit();
+  FrameView frame;
+  switch (cursor_->next(end, frame)) {
+    case FrameStatus::valid:
+      return take(frame, item);
+    case FrameStatus::unpublished:
+    case FrameStatus::short_bytes:
+      // Below a trailer's or the watermark's end there is no unpublished space: a page was lost.
+      if (vouched() && skip_block_rest(cursor_->offset()) < end) return skip_damage(item);
+      return at_end_of_segment(item, false);
+    default:
+      return skip_damage(item);
   }
 }
 
 ReadStatus LogReader::State::next(LogItem& item) {
   behind_.clear();
   for (;;) {
-    Step step = Step::again;
-    if (!cursor_) {
-      step = open_current(item);
-    } else {
-      FrameView frame;
-      switch (cursor_->next(limit(), frame)) {
-        case FrameStatus::valid:
-          step = take(frame, item);
-          break;
-        case FrameStatus::unpublished:
-        case FrameStatus::short_bytes:
-          step = at_end_of_segment(item);
-          break;
-        case FrameStatus::invalid:
-        case FrameStatus::unknown:
-          step = skip_damage(item);
-          break;
-      }
+    if (control_) seen_ = control_->committed();
+    switch (step(item)) {
+      case Step::item:
+        return ReadStatus::item;
+      case Step::caught_up:
+        return ReadStatus::caught_up;
+      case Step::failed:
+        return ReadStatus::failed;
+      case Step::again:
+        break;
     }
-    if (step == Step::item) return ReadStatus::item;
-    if (step == Step::caught_up) return ReadStatus::caught_up;
-    if (step == Step::failed) return ReadStatus::failed;
   }
 }
 
@@ -194,7 +231,7 @@ void LogReader::State::check_control() {
 void LogReader::State::wait(std::chrono::nanoseconds timeout) {
   check_control();
   if (control_) {
-    control_->wait(std::max(position(), LogPosition{}), timeout);
+    control_->wait(seen_, timeout);  // not the reader's own place: damage may keep that behind for good
   } else {
     std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(timeout, kOfflinePoll));
   }

@@ -40,10 +40,20 @@ class LogReader::State {
  private:
   enum class Step : std::uint8_t { item, again, caught_up, failed };
 
-  [[nodiscard]] Step open_current(LogItem& item);
-  [[nodiscard]] Step open_following(LogItem& item, std::uint64_t after);
-  [[nodiscard]] Step at_end_of_segment(LogItem& item);
+  /// The first segment in use from an index on.
+  struct Following {
+    std::optional<SegmentCursor> cursor;
+    bool refused = false;  ///< a file before it is there and is no segment
+  };
+
+  [[nodiscard]] Step step(LogItem& item);
+  [[nodiscard]] Result<Following> find_following(std::uint64_t from) const;
+  [[nodiscard]] Step move_on(LogItem& item, Following following, std::uint64_t from);
+  [[nodiscard]] Step open_from(LogItem& item, std::uint64_t from);
+  [[nodiscard]] Step at_end_of_segment(LogItem& item, bool complete);
+  [[nodiscard]] bool vouched() const { return control_.has_value() || cursor_->trailer().has_value(); }
   [[nodiscard]] Step skip_damage(LogItem& item);
+  [[nodiscard]] Step missing_until(std::uint64_t sequence, LogItem& item);
   [[nodiscard]] Step take(const FrameView& frame, LogItem& item);
   [[nodiscard]] Step fail(Error error);
   [[nodiscard]] Step report_gap(LogItem& item, Gap gap);
@@ -52,6 +62,10 @@ class LogReader::State {
   [[nodiscard]] std::uint64_t limit() const;
   void go_to(std::uint64_t index);
   [[nodiscard]] bool open_quietly(std::uint64_t index);
+  /// previous(): the DATA or GAP frame at `at`; false if it contradicts itself.
+  [[nodiscard]] bool give_back(std::uint64_t at, LogItem& item);
+  /// previous(): stands at the end of the segment before the current one; false if there is none.
+  [[nodiscard]] Result<bool> step_back();
   template <class Before>
   [[nodiscard]] Result<> seek_key(Before before, bool (*reached)(const FrameHeader&, std::int64_t),
                                   std::int64_t key);
@@ -63,6 +77,8 @@ class LogReader::State {
   std::optional<SegmentCursor> cursor_;
   std::uint64_t index_ = 0;            ///< segment to be read; cursor_ may not be open yet
   bool placed_ = false;                ///< index_ is meant; otherwise start at the oldest
+  bool gap_due_ = false;               ///< seek() found its segment gone: say so
+  LogPosition seen_;                   ///< committed position when next() last looked
   Sequence expected_;                  ///< next sequence number; 0: unknown
   std::vector<std::uint64_t> behind_;  ///< previous(): frames still to be given out, newest last
   Error error_;

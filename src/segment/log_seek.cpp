@@ -8,15 +8,14 @@ namespace fastlogd::segment {
 void LogReader::State::seek_oldest() {
   cursor_.reset();
   behind_.clear();
-  placed_ = false;
+  placed_ = gap_due_ = false;
   expected_ = {};
 }
 
 bool LogReader::State::open_quietly(std::uint64_t index) {
   auto opened = SegmentCursor::open(*files_, directory_, index, access_);
   if (!opened) return false;
-  FrameView open;
-  if (!opened->peek_block(0, opened->end_offset(), open)) return false;  // prepared, never used
+  if (!opened->first_sequence()) return false;  // prepared, never used
   go_to(index);
   cursor_ = std::move(*opened);
   return true;
@@ -35,6 +34,11 @@ void LogReader::State::seek_end() {
       expected_ = Sequence{frame.header.sequence + (frame.header.type == FrameType::data ? 1U : 0U)};
       if (frame.header.type == FrameType::seal) break;
     }
+    // Damage may have stopped the walk: the end is where trailer or watermark say.
+    if (vouched() && cursor_->offset() < limit() && limit() < frames_end(cursor_->header().segment_bytes)) {
+      cursor_->return_to(limit());
+      expected_ = {};
+    }
     return;
   }
 }
@@ -44,8 +48,8 @@ Result<> LogReader::State::seek(LogPosition position) {
   auto opened = SegmentCursor::open(*files_, directory_, position.segment(), access_);
   if (!opened) {
     if (opened.error().code != std::errc::no_such_file_or_directory) return opened.error();
-    go_to(position.segment());  // next() will say what is missing
-    expected_ = {};
+    go_to(position.segment());
+    gap_due_ = true;
     return {};
   }
   if (auto done = opened->seek(position.offset()); !done) return done;
@@ -71,20 +75,21 @@ Result<> LogReader::State::seek_key(Before before, bool (*reached)(const FrameHe
     const bool usable = open_quietly((*indices)[middle]) && cursor_->peek_block(0, limit(), frame);
     (usable && before(frame.header) ? low : high) = middle;
   }
-  if (indices->empty() || !open_quietly((*indices)[low])) {
+  if (!indices->empty() && open_quietly((*indices)[low])) {
+    std::uint64_t first = 0;
+    std::uint64_t last = cursor_->last_block(limit()) / kBlockBytes + 1;
+    while (last - first > 1) {
+      const std::uint64_t middle = first + (last - first) / 2;
+      (cursor_->peek_block(middle * kBlockBytes, limit(), frame) && before(frame.header) ? first : last) =
+          middle;
+    }
+    if (auto done = cursor_->seek_block(first * kBlockBytes); !done) return done;
+  } else {
     seek_oldest();
-    return {};
   }
-  std::uint64_t first = 0;
-  std::uint64_t last = cursor_->last_block(limit()) / kBlockBytes + 1;
-  while (last - first > 1) {
-    const std::uint64_t middle = first + (last - first) / 2;
-    (cursor_->peek_block(middle * kBlockBytes, limit(), frame) && before(frame.header) ? first : last) =
-        middle;
-  }
-  if (auto done = cursor_->seek_block(first * kBlockBytes); !done) return done;
   LogItem item;
-  while (next(item) == ReadStatus::item) {
+  ReadStatus status = ReadStatus::item;
+  while ((status = next(item)) == ReadStatus::item) {
     if (item.kind != LogItem::Kind::record) continue;
     const FrameHeader found{.sequence = item.record.sequence.value, .time_ns = item.record.receive_time_ns};
     if (!reached(found, key)) continue;
@@ -92,6 +97,7 @@ Result<> LogReader::State::seek_key(Before before, bool (*reached)(const FrameHe
     expected_ = item.record.sequence;
     break;
   }
+  if (status == ReadStatus::failed) return error_;
   return {};
 }
 
@@ -109,22 +115,47 @@ Result<> LogReader::State::seek_time(std::int64_t time_ns) {
                   [](const FrameHeader& header, std::int64_t key) { return header.time_ns >= key; }, time_ns);
 }
 
+bool LogReader::State::give_back(std::uint64_t at, LogItem& item) {
+  cursor_->return_to(at);
+  FrameView frame;
+  const FrameStatus status = cursor_->next(limit(), frame);
+  cursor_->return_to(at);  // next() gives the same item again
+  if (status != FrameStatus::valid) return false;
+  item.position = LogPosition::of(index_, at);
+  item.next = LogPosition::of(index_, frame.end());
+  if (frame.header.type == FrameType::data) {
+    item.kind = LogItem::Kind::record;
+    return cursor_->record_of(frame, item.record);
+  }
+  const auto gap = decode_gap(frame.payload);
+  item.kind = LogItem::Kind::gap;
+  if (gap) item.gap = *gap;
+  return gap.has_value();
+}
+
+Result<bool> LogReader::State::step_back() {
+  auto indices = readable_segments();
+  if (!indices) return indices.error();
+  auto it = std::lower_bound(indices->begin(), indices->end(), index_);
+  bool opened = false;
+  while (!opened && it != indices->begin()) opened = open_quietly(*--it);
+  if (!opened) return false;
+  // Where its end is not written down, begin at the end of the last used block.
+  const std::uint64_t end = limit();
+  cursor_->return_to(cursor_->trailer() ? end : std::min(next_block(cursor_->last_block(end)), end));
+  return true;
+}
+
 ReadStatus LogReader::State::previous(LogItem& item) {
-  if (!cursor_) seek_end();
-  while (cursor_) {
+  expected_ = {};
+  while (placed_) {
     while (!behind_.empty()) {
       const std::uint64_t at = behind_.back();
       behind_.pop_back();
-      cursor_->return_to(at);
-      FrameView frame;
-      if (cursor_->next(limit(), frame) != FrameStatus::valid) continue;
-      expected_ = {};
-      const Step step = take(frame, item);
-      cursor_->return_to(at);
-      if (step == Step::item) return ReadStatus::item;
+      if (give_back(at, item)) return ReadStatus::item;
     }
-    const std::uint64_t end = cursor_->offset();
-    if (end > kHeaderBytes) {
+    if (cursor_ && cursor_->offset() > kHeaderBytes) {
+      const std::uint64_t end = cursor_->offset();
       auto offsets = cursor_->frames_before(end);
       if (!offsets) {
         (void)fail(offsets.error());
@@ -135,16 +166,12 @@ ReadStatus LogReader::State::previous(LogItem& item) {
       cursor_->return_to(std::max((end - 1) / kBlockBytes * kBlockBytes, kHeaderBytes));
       continue;
     }
-    auto indices = readable_segments();
-    if (!indices) return ReadStatus::failed;
-    auto it = std::lower_bound(indices->begin(), indices->end(), index_);
-    bool opened = false;
-    while (!opened && it != indices->begin()) opened = open_quietly(*--it);
-    if (!opened) return ReadStatus::caught_up;
-    cursor_->return_to(std::min(limit(), cursor_->end_offset()));
-    if (!cursor_->trailer()) {  // its end is not written down: begin at the last used block's end
-      cursor_->return_to(std::min(next_block(cursor_->last_block(limit())), limit()));
+    auto stepped = step_back();
+    if (!stepped) {
+      (void)fail(stepped.error());
+      return ReadStatus::failed;
     }
+    if (!*stepped) break;
   }
   return ReadStatus::caught_up;
 }
