@@ -1,0 +1,144 @@
+"""Tables for people, JSON for programs."""
+
+import dataclasses
+import datetime
+import json
+import pathlib
+
+from harness.figures import PERCENTILES, Run, duration, percentiles, ratio, spread
+from harness.scenarios import Pair, Scenario
+
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+
+@dataclasses.dataclass
+class Result:
+    scenario: Scenario
+    runs: dict[str, list[Run | None]]  # contender -> one per round; None: that round failed
+    errors: dict[str, str]
+
+
+def _rate(rates, unit: str) -> str:
+    found = spread(rates)
+    if found is None:
+        return "–"
+    scale, prefix = (1e-6, "M") if found.median >= 1e5 else (1e-3, "k")
+    return f"{found.text(2, scale)} {prefix} {unit}/s"
+
+
+def _gigabytes(runs: list[Run], key: str) -> str:
+    found = spread([run.rate * run.more[key] for run in runs if run and key in run.more])
+    return found.text(2, 1e-9) if found else "–"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def _contender_rows(result: Result) -> str:
+    scenario = result.scenario
+    every = [run for runs in result.runs.values() for run in runs if run]
+    in_bytes = any("frame_bytes" in run.more for run in every)
+    has_process = any(run.cpu_seconds is not None for run in every)
+    head = ["", f"{scenario.unit}, median (min–max)"]
+    if in_bytes:
+        head += ["GB/s of frames", "GB/s of messages"]
+    if has_process:
+        head += ["CPU per record", "peak memory (anonymous), MiB"]
+    if scenario.calls:
+        head += list(PERCENTILES)
+    rows = []
+    for contender in scenario.contenders:
+        runs = [run for run in result.runs.get(contender.name, []) if run]
+        if not runs:
+            continue
+        row = [contender.name, _rate([run.rate for run in runs], scenario.unit)]
+        if in_bytes:
+            row += [_gigabytes(runs, "frame_bytes"), _gigabytes(runs, "record_bytes")]
+        if has_process:
+            cpu = spread([run.cpu_nanos for run in runs])
+            peak = spread([run.peak_kib for run in runs])
+            anonymous = spread([run.anonymous_kib for run in runs])
+            row += [duration(cpu.median) if cpu else "–",
+                    f"{peak.median / 1024:.0f} ({anonymous.median / 1024:.0f})" if peak and anonymous else "–"]
+        if scenario.calls:
+            row += [duration(percentiles(runs, name)) for name in PERCENTILES]
+        rows.append(row)
+    return _table(head, rows)
+
+
+def _verdict(median: float, pair: Pair) -> str:
+    if pair.at_least is None:
+        return ""
+    if median < pair.at_least:
+        return "missed"
+    return "goal reached" if pair.goal is not None and median >= pair.goal else "reached"
+
+
+def pair_figures(result: Result) -> list[dict]:
+    figures = []
+    for pair in result.scenario.pairs:
+        found = ratio(result.runs.get(pair.ours, []), result.runs.get(pair.peer, []))
+        if found is not None:
+            figures.append({"ours": pair.ours, "peer": pair.peer, "median": found.median, "min": found.low,
+                            "max": found.high, "at_least": pair.at_least, "goal": pair.goal,
+                            "verdict": _verdict(found.median, pair)})
+    return figures
+
+
+def _pair_rows(result: Result) -> str:
+    rows = []
+    for figure in pair_figures(result):
+        demanded = "–" if figure["at_least"] is None else f"at least {figure['at_least']:g}"
+        if figure["goal"] is not None:
+            demanded += f", goal {figure['goal']:g}"
+        rows.append([f"{figure['ours']} / {figure['peer']}",
+                     f"**{figure['median']:.2f}** ({figure['min']:.2f}–{figure['max']:.2f})", demanded, figure["verdict"]])
+    return _table(["ratio of rates, round by round", "median (min–max)", "demanded", ""], rows) if rows else ""
+
+
+def markdown(result: Result) -> str:
+    scenario = result.scenario
+    parts = [f"### {scenario.title}", scenario.what, _contender_rows(result)]
+    if scenario.calls:
+        parts.append(f"Percentiles (medians over the rounds) are of: {scenario.calls}.")
+    parts.append(_pair_rows(result))
+    setups = [f"- {contender.name}: {contender.setup}" for contender in scenario.contenders]
+    setups += [f"- {name}: **not measured**: {why}" for name, why in scenario.missing.items()]
+    setups += [f"- {name}: **failed**: {' '.join(why.split())}" for name, why in result.errors.items()]
+    parts.append("\n".join(setups))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def head(machine: dict[str, str], rounds: int, quick: bool) -> str:
+    today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    lines = [f"Measured {today}, {rounds} round{'s' if rounds != 1 else ''} in turns."]
+    if quick:
+        lines.append("**Quick mode: the volumes are too small for conclusions.**")
+    lines.append("\n".join(f"- {key}: {value}" for key, value in machine.items()))
+    return "\n\n".join(lines) + "\n"
+
+
+def as_json(machine: dict[str, str], results: list[Result], quick: bool) -> str:
+    return json.dumps({
+        "quick": quick,
+        "machine": machine,
+        "scenarios": [{
+            "name": result.scenario.name,
+            "title": result.scenario.title,
+            "setups": {contender.name: contender.setup for contender in result.scenario.contenders},
+            "missing": result.scenario.missing,
+            "errors": result.errors,
+            "runs": {name: [run and dataclasses.asdict(run) | {"rate": run.rate} for run in runs]
+                     for name, runs in result.runs.items()},
+            "ratios": pair_figures(result),
+        } for result in results],
+    }, indent=1) + "\n"
+
+
+def write_into(document: pathlib.Path, text: str) -> None:
+    """Replaces what stands between the marks."""
+    before, rest = document.read_text().split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    document.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}")
