@@ -1,0 +1,241 @@
+#include "daemon/daemon.hpp"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+#include <fmt/format.h>
+
+#include "base/clock.hpp"
+#include "base/diagnostics.hpp"
+#include "base/thread_role.hpp"
+#include "base/units.hpp"
+#include "daemon/command_line.hpp"
+#include "daemon/service_manager.hpp"
+#include "daemon/status_report.hpp"
+#include "http/unix_socket.hpp"
+
+namespace fastlogd::daemon {
+namespace {
+
+constexpr mode_t kRuntimeDirectoryMode = 0755;
+constexpr mode_t kControlSocketMode = 0660;
+constexpr std::chrono::seconds kTick{1};
+constexpr std::chrono::seconds kStallBound{
+    5};  // a cycle takes a second at most; a loaded machine gets some grace
+
+}  // namespace
+
+Daemon::Daemon(config::Loaded loaded, std::string config_path, config::MissingFile missing,
+               config::Watcher watcher)
+    : started_ns_(monotonic_ns()),
+      config_counters_(std::make_shared<config::ConfigCounters>()),
+      reloader_(std::move(config_path), loaded, missing, *config_counters_),
+      watch_(io_, std::move(watcher), [this] { (void)reload_->run(config::Trigger::watch); }),
+      signals_(io_, SIGTERM, SIGINT, SIGHUP),
+      tick_timer_(io_) {
+  metrics_.set_config(config_counters_);
+}
+
+Daemon::~Daemon() {
+  if (drain_.joinable()) drain_.join();
+}
+
+int Daemon::run() {
+  if (const auto started = start(); !started) {
+    diag::error("can't start: {}", started.error().message());
+    return kExitFailure;
+  }
+  wait_for_signal();
+  watch_.start();
+  tick();
+  ready_ = true;
+  notify_ready(reload_->summary());
+  diag::info("ready after {}: {}", format_duration(std::chrono::nanoseconds(monotonic_ns() - started_ns_)),
+             reload_->summary());
+  io_.run();
+  return kExitOk;
+}
+
+Result<> Daemon::start() {
+  diag::info("fastlogd {} starts with {}", FASTLOGD_VERSION, reloader_.main_path());
+  const std::pair<const char*, Result<> (Daemon::*)()> parts[] = {
+      {"streams", &Daemon::open_streams},        {"front end", &Daemon::open_front_end},
+      {"listeners", &Daemon::open_listeners},    {"http", &Daemon::open_http},
+      {"control socket", &Daemon::open_control}, {"threads", &Daemon::start_threads},
+  };
+  for (const auto& [name, work] : parts) {
+    if (auto done = start_part(name, [this, work = work] { return (this->*work)(); }); !done)
+      return done.error();
+  }
+  return {};
+}
+
+Result<> Daemon::start_part(std::string_view part, const std::function<Result<>()>& work) {
+  const std::int64_t began_ns = monotonic_ns();
+  if (auto done = work(); !done) return done.error();
+  diag::info("{} ready in {}", part, format_duration(std::chrono::nanoseconds(monotonic_ns() - began_ns)));
+  return {};
+}
+
+Result<> Daemon::open_streams() {
+  FileSystem& files = posix_file_system();
+  if (auto made = files.make_directories(running().daemon.runtime_directory, kRuntimeDirectoryMode); !made) {
+    return made.error();
+  }
+  auto opened = Streams::open(running(), files, metrics_);
+  if (!opened) return opened.error();
+  streams_ = std::move(*opened);
+  return {};
+}
+
+Result<> Daemon::open_front_end() {
+  auto created = ingest::FrontEnd::create(running().io, running().limits, streams_->names());
+  if (!created) return created.error();
+  front_end_ = std::move(*created);
+  streams_->attach(*front_end_);
+  return {};
+}
+
+Result<> Daemon::open_listeners() {
+  auto prepared = front_end_->prepare(running().listeners, take_inherited_sockets());
+  if (!prepared) return prepared.error();
+  listeners_ = std::move(*prepared);
+  return {};
+}
+
+Result<> Daemon::open_http() {
+  const http::HttpOptions& options = running().http;
+  if (!options.enabled) return {};
+  auto server = http::Server::listen_tcp(io_, options.address, options.port, public_routes(questions()));
+  if (!server) return server.error();
+  http_ = std::move(*server);
+  return {};
+}
+
+Result<> Daemon::open_control() {
+  auto bound = http::bind_unix(running().daemon.runtime_directory + "/control.sock", kControlSocketMode);
+  if (!bound) return bound.error();
+  auto server =
+      http::Server::serve_unix(io_, std::move(*bound), &http::may_control, control_routes(questions()));
+  if (!server) return server.error();
+  control_ = std::move(*server);
+  return {};
+}
+
+Result<> Daemon::start_threads() {
+  streams_->start();
+  if (auto prepared = streams_->prepare(running()); !prepared) return prepared.error();
+  streams_->commit(running());
+  reload_ = std::make_unique<Reload>(reloader_, *config_counters_, *front_end_, *streams_, metrics_);
+  front_end_->commit(std::move(*listeners_));
+  listeners_.reset();
+  register_listeners(*front_end_, running(), metrics_);
+  front_end_->start();
+  return {};
+}
+
+Questions Daemon::questions() {
+  return {
+      .ready = [this] { return ready_; },
+      .condition = [this] { return condition(); },
+      .metrics = [this] { return metrics_.render(); },
+      .status = [this] { return status(); },
+      .reload =
+          [this](bool dry_run) {
+            return dry_run ? reload_->dry_run() : reload_->run(config::Trigger::request);
+          },
+      .stream = [this](std::string_view name) { return streams_->find(name); },
+      .in_background =
+          [this](std::function<void()> work, std::function<void()> done) {
+            boost::asio::post(background_, [this, work = std::move(work), done = std::move(done)] {
+              work();
+              boost::asio::post(io_, done);
+            });
+          },
+  };
+}
+
+void Daemon::wait_for_signal() {
+  signals_.async_wait([this](boost::system::error_code error, int signal) {
+    if (error) return;
+    if (signal != SIGHUP) return begin_stop(signal);
+    (void)reload_->run(config::Trigger::request);
+    wait_for_signal();
+  });
+}
+
+void Daemon::tick() {
+  const auto now = VitalSigns::Clock::now();
+  const auto cycles = front_end_->duty_cycles();
+  for (std::size_t i = 0; i < cycles.size(); ++i)
+    vital_signs_.observe(fmt::format("io {}", i), cycles[i], now);
+  streams_->observe(vital_signs_, now);
+  const auto stalled = vital_signs_.stalled(now, kStallBound);
+  for (const std::string& thread : stalled) {
+    static diag::RateLimit limit;
+    limit.log(diag::Level::error, "thread {}: no duty cycle is completed any more", thread);
+  }
+  const auto watchdog = watchdog_period();
+  if (watchdog && stalled.empty()) notify_alive();
+  std::chrono::nanoseconds next = kTick;
+  if (watchdog) next = std::min<std::chrono::nanoseconds>(next, *watchdog / 2);
+  tick_timer_.expires_after(next);
+  tick_timer_.async_wait([this](boost::system::error_code error) {
+    if (!error && ready_) tick();
+  });
+}
+
+void Daemon::begin_stop(int signal) {
+  diag::info("{}: stopping; a second one ends at once", signal == SIGINT ? "SIGINT" : "SIGTERM");
+  notify_stopping();
+  ready_ = false;
+  boost::system::error_code ignored;
+  signals_.clear(ignored);  // back to the default: the next one kills
+  (void)std::signal(SIGHUP, SIG_IGN);
+  watch_.stop();
+  tick_timer_.cancel();
+  control_.reset();
+  // On a thread of its own, so that /metrics and /readyz answer meanwhile.
+  drain_ = std::thread([this] {
+    set_thread_name("fl-drain");
+    drain();
+    boost::asio::post(io_, [this] { io_.stop(); });
+  });
+}
+
+void Daemon::drain() {
+  const auto began = std::chrono::steady_clock::now();
+  if (!front_end_->stop(kStopBound / 2))
+    diag::warning("records were still coming in when the stop's time was over");
+  streams_->stop(began + kStopBound);
+  background_.join();
+  const metrics::RecordBalance balance = metrics_.balance();
+  diag::info("stopped after {}: received {}, stored {}, dropped {}, in flight {}",
+             format_duration(std::chrono::steady_clock::now() - began), balance.received, balance.stored,
+             balance.dropped, balance.in_flight);
+}
+
+Condition Daemon::condition() {
+  Condition condition;
+  condition.streams = streams_->conditions();
+  condition.stalled_threads = vital_signs_.stalled(VitalSigns::Clock::now(), kStallBound);
+  condition.generation = config_counters_->generation.load(std::memory_order_relaxed);
+  condition.reloads_applied = config_counters_->reload_success.value();
+  condition.reloads_refused = config_counters_->reload_failure.value();
+  condition.config_error = reloader_.last_error();
+  condition.waiting_for_restart = reloader_.waiting_for_restart().size();
+  return condition;
+}
+
+std::string Daemon::status() {
+  std::vector<std::string> restart_needed;
+  for (const config::Change& change : reloader_.waiting_for_restart())
+    restart_needed.push_back(format_change(change));
+  return status_report({running(), reloader_.main_path(), condition(), restart_needed, *streams_, *front_end_,
+                        metrics_, started_ns_});
+}
+
+}  // namespace fastlogd::daemon

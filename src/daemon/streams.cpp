@@ -1,0 +1,174 @@
+#include "daemon/streams.hpp"
+
+#include <system_error>
+#include <utility>
+
+#include "base/diagnostics.hpp"
+
+namespace fastlogd::daemon {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kTextFileGoodbye{1};  // for a text file that a reload takes away
+
+Error in_stream(const std::string& name, const Error& error) {
+  return Error{error.code, "stream " + name + ": " + error.context};
+}
+
+}  // namespace
+
+/// Members are ordered so that the follower ends before what it refers to.
+struct Streams::TextFile {
+  SnapshotBox<follow::TextFileOptions> options;
+  std::shared_ptr<follow::TextFileCounters> counters = std::make_shared<follow::TextFileCounters>();
+  follow::TextFollower follower;
+
+  TextFile(const config::StreamConfig& stream, FileSystem& files)
+      : options(std::make_shared<const follow::TextFileOptions>(*stream.text)),
+        follower({stream.store.name, stream.store.directory, stream.store.segment_bytes}, options, *counters,
+                 files) {}
+};
+
+struct Streams::Stream {
+  config::StreamConfig config;  ///< in force
+  std::shared_ptr<append::StreamStore> store;
+  std::unique_ptr<TextFile> text;
+};
+
+Streams::Streams(FileSystem& files, metrics::Registry& metrics) : files_(files), metrics_(metrics) {}
+Streams::~Streams() = default;
+
+Result<std::unique_ptr<Streams>> Streams::open(const config::Config& config, FileSystem& files,
+                                               metrics::Registry& metrics) {
+  std::unique_ptr<Streams> opened(new Streams(files, metrics));
+  for (const config::StreamConfig& stream : config.streams) {
+    auto store = append::StreamStore::open(std::make_shared<const append::StreamOptions>(stream.store),
+                                           {files, config.daemon.runtime_directory});
+    if (!store) return in_stream(stream.store.name, store.error());
+    auto entry = std::make_unique<Stream>();
+    entry->config = stream;
+    entry->store = std::move(*store);
+    // The counters live in the store: a share of them is a share of it.
+    metrics.add_stream(stream.store.name, [shared = entry->store] { return mode_in_force(*shared); },
+                       {entry->store, &entry->store->counters()});
+    opened->streams_.emplace(stream.store.name, std::move(entry));
+  }
+  return opened;
+}
+
+void Streams::attach(ingest::FrontEnd& front_end) {
+  for (auto& [name, stream] : streams_) {
+    for (const auto& end : front_end.rings(name)) stream->store->attach({end.ring, end.loss, end.space});
+    front_end.set_data_signal(name, stream->store->data_signal());
+  }
+}
+
+void Streams::start() {
+  for (auto& [name, stream] : streams_) stream->store->start();
+}
+
+Result<std::unique_ptr<Streams::TextFile>> Streams::start_text_file(const config::StreamConfig& stream) {
+  if (auto checked = follow::check_text_file(*stream.text, files_); !checked) {
+    return in_stream(stream.store.name, checked.error());
+  }
+  try {
+    auto text = std::make_unique<TextFile>(stream, files_);
+    text->follower.start();
+    return text;
+  } catch (const std::system_error& error) {  // std::thread: no more threads
+    return Error{error.code(), "stream " + stream.store.name + ": starting the text file's thread"};
+  }
+}
+
+Result<> Streams::prepare(const config::Config& next) {
+  for (const auto& [name, stream] : streams_) {
+    const config::StreamConfig* const wanted = next.find_stream(name);
+    if (wanted == nullptr || !wanted->text) continue;
+    if (!stream->text) {
+      auto started = start_text_file(*wanted);
+      if (!started) {
+        discard();
+        return started.error();
+      }
+      prepared_[name] = std::move(*started);
+    } else if (wanted->text->path != stream->config.text->path) {
+      if (auto checked = follow::check_text_file(*wanted->text, files_); !checked) {
+        discard();
+        return in_stream(name, checked.error());
+      }
+    }
+  }
+  return {};
+}
+
+void Streams::commit(const config::Config& next) {
+  for (auto& [name, stream] : streams_) {
+    const config::StreamConfig* const wanted = next.find_stream(name);
+    if (wanted == nullptr) continue;  // only a restart removes a stream
+    if (wanted->store != stream->config.store) {
+      stream->store->apply(std::make_shared<const append::StreamOptions>(wanted->store));
+    }
+    if (const auto prepared = prepared_.find(name); prepared != prepared_.end()) {
+      stream->text = std::move(prepared->second);
+      metrics_.add_text_file(name, stream->text->counters);
+    } else if (stream->text && !wanted->text) {
+      (void)stream->text->follower.stop(Clock::now() + kTextFileGoodbye);
+      stream->text.reset();
+    } else if (stream->text && wanted->text != stream->config.text) {
+      stream->text->options.publish(std::make_shared<const follow::TextFileOptions>(*wanted->text));
+    }
+    stream->config = *wanted;
+  }
+  prepared_.clear();
+}
+
+void Streams::discard() {
+  prepared_.clear();
+}
+
+void Streams::stop(Clock::time_point deadline) {
+  const auto left = [&] {
+    return std::max<Clock::duration>(deadline - Clock::now(), std::chrono::milliseconds(1));
+  };
+  for (auto& [name, stream] : streams_) stream->store->stop(left());
+  for (auto& [name, stream] : streams_) {
+    if (!stream->text) continue;
+    if (!stream->text->follower.stop(Clock::now() + left())) {
+      diag::warning("stream {}: the text file is behind; it goes on from there after the next start", name);
+    }
+  }
+}
+
+std::shared_ptr<append::StreamStore> Streams::find(std::string_view name) const {
+  const auto found = streams_.find(name);
+  return found == streams_.end() ? nullptr : found->second->store;
+}
+
+std::vector<std::string> Streams::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, stream] : streams_) names.push_back(name);
+  return names;
+}
+
+std::vector<Condition::Stream> Streams::conditions() const {
+  std::vector<Condition::Stream> conditions;
+  for (const auto& [name, stream] : streams_) {
+    const append::AppendCounters& counters = stream->store->counters();
+    conditions.push_back({name, counters.store_failed.load(std::memory_order_relaxed),
+                          counters.disk_full.load(std::memory_order_relaxed)});
+  }
+  return conditions;
+}
+
+void Streams::observe(VitalSigns& signs, VitalSigns::Clock::time_point now) const {
+  for (const auto& [name, stream] : streams_)
+    signs.observe("append " + name, stream->store->duty_cycles(), now);
+}
+
+metrics::StreamMode Streams::mode_in_force(const append::StreamStore& store) {
+  const bool interval = store.options()->durability.mode == append::DurabilityMode::interval;
+  return {interval ? "interval" : "none", store.status().huge_pages ? "2MiB" : "4KiB"};
+}
+
+}  // namespace fastlogd::daemon
