@@ -27,7 +27,7 @@ namespace fastlogd::append {
 /// The consumer end of one ring, as the front end hands it out. Everything outlives the appender.
 struct RingEnd {
   ring::ByteRing* ring = nullptr;
-  ingress::RingLoss* loss = nullptr;  ///< counted by the producer's thread
+  const ingress::RingLoss* loss = nullptr;  ///< counted by the producer's thread
   ring::WakeSignal* space = nullptr;  ///< wakes the producer that waits for space
 };
 

@@ -46,6 +46,7 @@ Daemon::~Daemon() {
 int Daemon::run() {
   if (const auto started = start(); !started) {
     diag::error("can't start: {}", started.error().message());
+    if (streams_) streams_->stop(std::chrono::steady_clock::now() + kStopBound);  // before their rings go
     return kExitFailure;
   }
   wait_for_signal();
@@ -116,7 +117,7 @@ Result<> Daemon::open_http() {
 }
 
 Result<> Daemon::open_control() {
-  auto bound = http::bind_unix(running().daemon.runtime_directory + "/control.sock", kControlSocketMode);
+  auto bound = http::bind_unix(control_path(), kControlSocketMode);
   if (!bound) return bound.error();
   auto server =
       http::Server::serve_unix(io_, std::move(*bound), &http::may_control, control_routes(questions()));
@@ -132,7 +133,7 @@ Result<> Daemon::start_threads() {
   reload_ = std::make_unique<Reload>(reloader_, *config_counters_, *front_end_, *streams_, metrics_);
   front_end_->commit(std::move(*listeners_));
   listeners_.reset();
-  register_listeners(*front_end_, running(), metrics_);
+  register_listeners(*front_end_, metrics_);
   front_end_->start();
   return {};
 }
@@ -198,6 +199,7 @@ void Daemon::begin_stop(int signal) {
   watch_.stop();
   tick_timer_.cancel();
   control_.reset();
+  (void)::unlink(control_path().c_str());
   // On a thread of its own, so that /metrics and /readyz answer meanwhile.
   drain_ = std::thread([this] {
     set_thread_name("fl-drain");
@@ -216,6 +218,10 @@ void Daemon::drain() {
   diag::info("stopped after {}: received {}, stored {}, dropped {}, in flight {}",
              format_duration(std::chrono::steady_clock::now() - began), balance.received, balance.stored,
              balance.dropped, balance.in_flight);
+}
+
+std::string Daemon::control_path() const {
+  return running().daemon.runtime_directory + "/control.sock";
 }
 
 Condition Daemon::condition() {

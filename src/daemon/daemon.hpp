@@ -67,6 +67,7 @@ class Daemon {
   void begin_stop(int signal);
   void drain();
 
+  [[nodiscard]] std::string control_path() const;
   [[nodiscard]] Condition condition();
   [[nodiscard]] std::string status();
   [[nodiscard]] const config::Config& running() const { return *reloader_.running(); }

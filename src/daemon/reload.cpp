@@ -57,7 +57,7 @@ Result<> Reload::apply(const config::Config& next) {
   front_end_.apply_limits(next.limits);
   front_end_.commit(std::move(*listeners));
   streams_.commit(next);
-  register_listeners(front_end_, next, metrics_);
+  register_listeners(front_end_, metrics_);
   diag::set_level(next.daemon.diagnostics.level);
   return {};
 }
@@ -102,14 +102,10 @@ std::string transport_label(ingest::ListenerTransport transport) {
   return std::string(transport_name(Transport::unknown));
 }
 
-void register_listeners(const ingest::FrontEnd& front_end, const config::Config& config,
-                        metrics::Registry& metrics) {
-  front_end.for_each_counters(
-      [&](const std::string& name, ingest::ListenerTransport transport, const auto& counters) {
-        const ingest::ListenerOptions* const options = config.find_listener(name);
-        metrics.add_listener({name, transport_label(transport), options != nullptr ? options->stream : ""},
-                             counters);
-      });
+void register_listeners(const ingest::FrontEnd& front_end, metrics::Registry& metrics) {
+  front_end.for_each_counters([&](const ingest::CountersEntry& entry) {
+    metrics.add_listener({entry.listener, transport_label(entry.transport), entry.stream}, entry.counters);
+  });
 }
 
 }  // namespace fastlogd::daemon

@@ -48,9 +48,8 @@ class Reload {
   metrics::Registry& metrics_;
 };
 
-/// Adds counters that listeners got since the last call, under the stream that `config` says.
-void register_listeners(const ingest::FrontEnd& front_end, const config::Config& config,
-                        metrics::Registry& metrics);
+/// Adds the counters that listeners got since the last call.
+void register_listeners(const ingest::FrontEnd& front_end, metrics::Registry& metrics);
 
 /// "unix-stream" and so on, as in the configuration.
 [[nodiscard]] std::string transport_label(ingest::ListenerTransport transport);
