@@ -3,7 +3,7 @@
 
 #include "ctl/exit_code.hpp"
 #include "ctl/output.hpp"
-#include "ctl/read_options.hpp"
+#include "ctl/read_request.hpp"
 
 namespace fastlogd::ctl {
 

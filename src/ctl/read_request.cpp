@@ -1,4 +1,4 @@
-#include "ctl/read_options.hpp"
+#include "ctl/read_request.hpp"
 
 #include <charconv>
 
