@@ -15,6 +15,8 @@
 namespace fastlogd::segment {
 namespace {
 
+constexpr mode_t kWritableMode = 0640;
+
 /// A segment whose header is good, and what recovery found out about it.
 struct Found {
   OpenedSegment
@@ -22,7 +24,8 @@ struct Found {
   std::uint64_t disk_bytes = 0;
   OpenPayload open{};
   bool sealed = false;
-  UnsealedScan scan;  ///< of an unsealed one
+  UnsealedScan scan;     ///< of an unsealed one
+  bool damaged = false;  ///< an unsealed one that ends before what was durable
   std::uint64_t first_sequence = 1;
   std::uint64_t last_sequence = 0;
   std::uint64_t end_offset = 0;
@@ -57,8 +60,12 @@ class Recovery {
   void find_durable();
   Result<> close_unsealed();
   Result<> close_one(Found& found);
-  Result<> save_torn(const Found& found, int fd);
+  Result<UniqueFd> open_for_writing(const std::string& path);
+  [[nodiscard]] bool ends_before_durable(const Found& found) const;
+  Result<bool> save_torn(const Found& found, int fd);
+  Result<std::string> copy_aside(const Found& found, int fd);
   void find_gaps();
+  void add_gap(std::uint64_t index, std::uint64_t first, std::uint64_t last, const char* where);
   void summarize();
   Result<> set_aside(const std::string& name, const std::string& why);
   [[nodiscard]] bool is_known_gap(std::uint64_t first, std::uint64_t last) const;
@@ -107,10 +114,7 @@ Result<> Recovery::open_all() {
     report_.next_index = std::max(report_.next_index, index + 1);
     auto opened = open_segment(files_, directory_, index);
     if (!opened) {
-      if (opened.error().code != std::errc::invalid_argument &&
-          opened.error().code != std::errc::too_many_symbolic_link_levels) {
-        return opened.error();
-      }
+      if (!is_bad_segment(opened.error())) return opened.error();
       if (auto done = set_aside(segment_name(index), opened.error().context); !done) return done;
       continue;
     }
@@ -203,59 +207,118 @@ Result<> Recovery::close_unsealed() {
   return {};
 }
 
+/// A sealed segment is read-only; if its trailer is damaged it has to be written again.
+Result<UniqueFd> Recovery::open_for_writing(const std::string& path) {
+  auto fd = files_.open(path, O_RDWR | O_NOFOLLOW, 0);
+  if (fd || fd.error().code != std::errc::permission_denied) return fd;
+  auto readable = files_.open(path, O_RDONLY | O_NOFOLLOW, 0);
+  if (!readable) return fd;
+  if (auto done = files_.set_mode(readable->get(), kWritableMode); !done) return done.error();
+  return files_.open(path, O_RDWR | O_NOFOLLOW, 0);
+}
+
+/// E < R, unless E is where the segment really ended: at a SEAL, or where the next one says so.
+bool Recovery::ends_before_durable(const Found& found) const {
+  const FileHeader& header = found.file.header;
+  if (found.scan.complete || LogPosition::of(header.index, found.end_offset) >= durable_) return false;
+  const auto next = segments_.upper_bound(header.index);
+  return next == segments_.end() || next->second.open.previous_uuid != header.segment_uuid ||
+         next->second.open.previous_end_offset != found.end_offset;
+}
+
 Result<> Recovery::close_one(Found& found) {
   const FileHeader& header = found.file.header;
   const std::string name = segment_name(header.index);
-  auto fd = files_.open(directory_ + "/" + name, O_RDWR | O_NOFOLLOW, 0);
+  auto fd = open_for_writing(directory_ + "/" + name);
   if (!fd) return fd.error();
-  const bool damaged =
-      LogPosition::of(header.index, found.scan.valid_end) < durable_ && durable_.segment() == header.index;
-  if (damaged) {
+  bool keep_every_byte = false;
+  found.damaged = ends_before_durable(found);
+  if (found.damaged) {
+    keep_every_byte = true;
     note(name,
-         fmt::format("acknowledged data is damaged from offset {} on (durable up to {}); every byte is kept",
-                     found.scan.valid_end, durable_.offset()),
+         fmt::format("acknowledged data is damaged from offset {} on (durable up to segment {}, offset {}); "
+                     "every byte is kept",
+                     found.scan.valid_end, durable_.segment(), durable_.offset()),
          true);
     report_.gaps.push_back(Gap{.reason = ingress::LossReason::damaged});
   } else if (found.scan.torn_bytes > 0) {
-    if (auto done = save_torn(found, fd->get()); !done) return done;
+    auto saved = save_torn(found, fd->get());
+    if (!saved) return saved.error();
+    keep_every_byte = !*saved;
   }
-  const FileTrailer trailer =
-      found.scan.trailer(header.segment_uuid, damaged ? TrailerState::damaged : TrailerState::recovered);
+  const FileTrailer trailer = found.scan.trailer(
+      header.segment_uuid, keep_every_byte ? TrailerState::damaged : TrailerState::recovered);
   found.file.trailer = trailer;
   return seal_segment(files_, fd->get(), header, trailer);
 }
 
 /// Keeps a copy of the torn tail beside the segment, then zeroes it: a stale frame must not come back to
-/// life.
-Result<> Recovery::save_torn(const Found& found, int fd) {
+/// life. False: there is no space for the copy, and the tail stays where it is.
+Result<bool> Recovery::save_torn(const Found& found, int fd) {
   const std::string name = segment_name(found.file.header.index);
   const std::uint64_t start = found.scan.valid_end;
-  const std::string aside = fmt::format("{}/{}.torn-{}", directory_, name, report_.epoch);
-  auto copy = files_.open(aside, O_WRONLY | O_CREAT | O_TRUNC, 0440);
-  if (!copy) return copy.error();
-  std::vector<std::byte> buffer(kBlockBytes);
-  const std::vector<std::byte> zeros(kBlockBytes);
-  for (std::uint64_t done = 0; done < found.scan.torn_bytes; done += buffer.size()) {
-    const std::uint64_t n = std::min<std::uint64_t>(buffer.size(), found.scan.torn_bytes - done);
-    if (const auto got = files_.read_at(fd, std::span(buffer).first(n), start + done)) {
-      if (auto put = files_.write_at(copy->get(), std::span(buffer).first(*got), done); !put) return put;
-    }
+  const auto aside = copy_aside(found, fd);
+  if (!aside) {
+    if (aside.error().code != std::errc::no_space_on_device) return aside.error();
+    note(name,
+         fmt::format("a torn tail of {} bytes at offset {} stays in it: no space to save it aside",
+                     found.scan.torn_bytes, start),
+         false);
+    return false;
   }
-  if (auto done = files_.sync_data(copy->get()); !done) return done;
+  const std::vector<std::byte> zeros(kBlockBytes);
   for (std::uint64_t done = 0; done < found.scan.torn_bytes; done += zeros.size()) {
     const std::uint64_t n = std::min<std::uint64_t>(zeros.size(), found.scan.torn_bytes - done);
-    if (auto put = files_.write_at(fd, std::span(zeros).first(n), start + done); !put) return put;
+    if (auto put = files_.write_at(fd, std::span(zeros).first(n), start + done); !put) return put.error();
   }
   note(name,
        fmt::format("cut a torn tail of {} bytes at offset {}, kept as {}", found.scan.torn_bytes, start,
-                   aside),
+                   *aside),
        false);
-  return {};
+  return true;
 }
 
+/// Under a name of its own: a recovery that died while zeroing has left the complete copy, this is the rest.
+Result<std::string> Recovery::copy_aside(const Found& found, int fd) {
+  const std::string stem =
+      fmt::format("{}/{}.torn-{}", directory_, segment_name(found.file.header.index), report_.epoch);
+  std::string path = stem;
+  for (int i = 1; files_.status(path).has_value(); ++i) path = fmt::format("{}-{}", stem, i);
+  auto copy = files_.open(path, O_WRONLY | O_CREAT | O_EXCL, 0440);
+  if (!copy) return copy.error();
+  std::vector<std::byte> buffer(kBlockBytes);
+  Result<> put;
+  for (std::uint64_t done = 0; done < found.scan.torn_bytes && put; done += buffer.size()) {
+    const std::uint64_t n = std::min<std::uint64_t>(buffer.size(), found.scan.torn_bytes - done);
+    const auto got = files_.read_at(fd, std::span(buffer).first(n), found.scan.valid_end + done);
+    if (got) put = files_.write_at(copy->get(), std::span(buffer).first(*got), done);  // else a bad sector
+  }
+  if (put) put = files_.sync_data(copy->get());
+  if (!put) {
+    (void)files_.unlink(path);
+    return put.error();
+  }
+  return path;
+}
+
+/// Several GAP frames may tell of it piecewise.
 bool Recovery::is_known_gap(std::uint64_t first, std::uint64_t last) const {
-  return std::any_of(known_gaps_.begin(), known_gaps_.end(),
-                     [&](const Gap& gap) { return gap.first.value <= first && gap.last.value >= last; });
+  for (std::uint64_t due = first; due <= last;) {
+    const auto gap = std::find_if(known_gaps_.begin(), known_gaps_.end(), [due](const Gap& known) {
+      return known.first.value <= due && known.last.value >= due;
+    });
+    if (gap == known_gaps_.end()) return false;
+    due = gap->last.value + 1;
+  }
+  return true;
+}
+
+void Recovery::add_gap(std::uint64_t index, std::uint64_t first, std::uint64_t last, const char* where) {
+  note(segment_name(index), fmt::format("records {} to {} are missing {}", first, last, where), true);
+  report_.gaps.push_back(Gap{.reason = ingress::LossReason::damaged,
+                             .count = last - first + 1,
+                             .first = Sequence{first},
+                             .last = Sequence{last}});
 }
 
 void Recovery::find_gaps() {
@@ -263,17 +326,19 @@ void Recovery::find_gaps() {
   std::uint64_t last_index = 0;
   for (const auto& [index, found] : segments_) {
     if (due && found.first_sequence > *due && !is_known_gap(*due, found.first_sequence - 1)) {
-      note(segment_name(index),
-           fmt::format("records {} to {} are missing before it{}", *due, found.first_sequence - 1,
-                       index != last_index + 1 ? " (a segment is missing)" : ""),
-           true);
-      report_.gaps.push_back(Gap{.reason = ingress::LossReason::damaged,
-                                 .count = found.first_sequence - *due,
-                                 .first = Sequence{*due},
-                                 .last = Sequence{found.first_sequence - 1}});
+      add_gap(index, *due, found.first_sequence - 1,
+              index != last_index + 1 ? "before it (a segment is missing)" : "before it");
     }
     due = std::max(due.value_or(1), found.last_sequence + 1);
     last_index = index;
+  }
+  // Numbers that readers may have seen are not given out again.
+  if (due && segments_.rbegin()->second.damaged) {
+    const std::uint64_t told = segments_.rbegin()->second.scan.told_sequence;
+    if (told >= *due) {
+      add_gap(last_index, *due, told, "at its end");
+      due = told + 1;
+    }
   }
   report_.next_sequence = due.value_or(1);
 }

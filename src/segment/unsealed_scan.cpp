@@ -33,6 +33,9 @@ void note_frame(const FrameView& frame, UnsealedScan& scan) {
       scan.time_max_ns = frame.header.time_ns;
       scan.last_sequence = frame.header.sequence;
       break;
+    case FrameType::seal:
+      scan.complete = true;
+      break;
     case FrameType::source:
       scan.last_source_offset = frame.offset;
       break;
@@ -98,13 +101,16 @@ UnsealedScan scan_unsealed(FileSystem& files, SegmentCursor& cursor) {
     return scan;
   }
   FrameView frame;
-  while (cursor.next(limit, frame) == FrameStatus::valid && in_sequence(frame, scan)) note_frame(frame, scan);
+  while (!scan.complete && cursor.next(limit, frame) == FrameStatus::valid && in_sequence(frame, scan)) {
+    note_frame(frame, scan);
+  }
   // What was durable may be told by a CHECKPOINT behind the first invalid frame: R is the highest found
   // anywhere.
   for (std::uint64_t block = next_block(scan.valid_end); block < limit; block += kBlockBytes) {
     if (!cursor.peek_block(block, limit, frame) || frame.header.type != FrameType::checkpoint) continue;
     if (const auto checkpoint = decode_checkpoint(frame.payload)) {
       scan.durable = std::max(scan.durable, LogPosition{checkpoint->durable_position});
+      scan.told_sequence = std::max(scan.told_sequence, frame.header.sequence - 1);
     }
   }
   scan.torn_bytes = end_of_content(files, cursor.fd(), scan.valid_end, limit) - scan.valid_end;

@@ -16,9 +16,11 @@ struct UnsealedScan {
   bool unused = false;   ///< no OPEN, and nothing but zeros in the first MiB
   bool no_open = false;  ///< no valid OPEN, but something is there: not a segment of ours any more
   std::uint64_t valid_end = kHeaderBytes;  ///< E: behind the last frame of the unbroken prefix
+  bool complete = false;                   ///< that last frame is a SEAL
   LogPosition durable;                     ///< R: highest durable position any CHECKPOINT or OPEN tells of
   std::uint64_t first_sequence = 1;
   std::uint64_t last_sequence = 0;
+  std::uint64_t told_sequence = 0;  ///< highest record that a frame behind the prefix tells of; 0: none does
   std::uint64_t record_count = 0;
   std::int64_t time_min_ns = 0;
   std::int64_t time_max_ns = 0;
