@@ -149,6 +149,7 @@ Questions Daemon::questions() {
             return dry_run ? reload_->dry_run() : reload_->run(config::Trigger::request);
           },
       .stream = [this](std::string_view name) { return streams_->find(name); },
+      .rotate = [this](std::string_view name) { return streams_->rotate(name); },
       .in_background =
           [this](std::function<void()> work, std::function<void()> done) {
             boost::asio::post(background_, [this, work = std::move(work), done = std::move(done)] {

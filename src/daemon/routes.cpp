@@ -64,9 +64,7 @@ http::Handler sync_handler(const Questions& questions) {
 http::Handler rotate_handler(const Questions& questions) {
   return [questions](const http::Request& request, const http::Reply& reply) {
     const std::string name = stream_of(request);
-    const auto store = questions.stream(name);
-    if (!store) return reply(refusal(404, "no stream " + name));
-    store->rotate();
+    if (!questions.rotate(name)) return reply(refusal(404, "no stream " + name));
     reply(json_response(200, {{"ok", true}}));
   };
 }

@@ -22,6 +22,7 @@ struct Questions {
   std::function<std::string()> status;  ///< JSON
   std::function<ReloadResult(bool dry_run)> reload;
   std::function<std::shared_ptr<append::StreamStore>(std::string_view stream)> stream;
+  std::function<bool(std::string_view stream)> rotate;  ///< false: no such stream
   /// Runs `work` on another thread, then `done` on the main thread. For what waits on a disk.
   std::function<void(std::function<void()> work, std::function<void()> done)> in_background;
 };

@@ -145,6 +145,14 @@ std::shared_ptr<append::StreamStore> Streams::find(std::string_view name) const 
   return found == streams_.end() ? nullptr : found->second->store;
 }
 
+bool Streams::rotate(std::string_view name) {
+  const auto found = streams_.find(name);
+  if (found == streams_.end()) return false;
+  found->second->store->rotate();
+  if (found->second->text) found->second->text->follower.rotate();
+  return true;
+}
+
 std::vector<std::string> Streams::names() const {
   std::vector<std::string> names;
   for (const auto& [name, stream] : streams_) names.push_back(name);

@@ -49,6 +49,8 @@ class Streams {
 
   /// nullptr if there is none of that name. The store's own comments say which thread may call what.
   [[nodiscard]] std::shared_ptr<append::StreamStore> find(std::string_view name) const;
+  /// The stream goes on in a new segment and a new text file. False if there is none of that name.
+  [[nodiscard]] bool rotate(std::string_view name);
   [[nodiscard]] std::vector<std::string> names() const;
   [[nodiscard]] std::vector<Condition::Stream> conditions() const;
   void observe(VitalSigns& signs, VitalSigns::Clock::time_point now) const;

@@ -1,0 +1,65 @@
+#include "daemon/health.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace fastlogd::daemon {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+TEST(Health, IsOkWhenNothingIsWrong) {
+  Condition condition;
+  condition.streams = {{"main", false, false}};
+  EXPECT_STREQ(judge(condition).word(), "ok");
+  EXPECT_EQ(health_page(condition), "ok\nconfiguration generation 1, 0 reloads applied, 0 refused\n");
+}
+
+TEST(Health, IsDegradedButAliveOnAFullDisk) {
+  Condition condition;
+  condition.streams = {{"main", false, true}, {"audit", false, false}};
+  const Health health = judge(condition);
+  EXPECT_TRUE(health.alive);
+  EXPECT_STREQ(health.word(), "degraded");
+  EXPECT_THAT(health.reasons, ElementsAre("stream main: no space for another segment"));
+}
+
+TEST(Health, HasFailedWhenAStoreHasFailedForGood) {
+  Condition condition;
+  condition.streams = {{"main", true, false}};
+  EXPECT_FALSE(judge(condition).alive);
+  EXPECT_THAT(health_page(condition), StartsWith("failed\nstream main: "));
+}
+
+TEST(Health, HasFailedWhenAThreadHangs) {
+  Condition condition;
+  condition.stalled_threads = {"io 0"};
+  const Health health = judge(condition);
+  EXPECT_FALSE(health.alive);
+  EXPECT_THAT(health.reasons, ElementsAre(HasSubstr("io 0")));
+}
+
+TEST(Health, ShowsTheFirstProblemOfARefusedReload) {
+  Condition condition;
+  condition.config_error = "/etc/f.yaml:3:1: unknown key 'x'\n/etc/f.yaml:9:1: more\n";
+  condition.reloads_refused = 1;
+  const std::string page = health_page(condition);
+  EXPECT_THAT(page,
+              HasSubstr("configuration: the last reload was refused: /etc/f.yaml:3:1: unknown key 'x'\n"));
+  EXPECT_THAT(page, Not(HasSubstr("more")));
+  EXPECT_TRUE(judge(condition).alive);
+}
+
+TEST(Health, SaysThatChangesWaitForARestart) {
+  Condition condition;
+  condition.generation = 4;
+  condition.reloads_applied = 3;
+  condition.waiting_for_restart = 2;
+  EXPECT_EQ(health_page(condition),
+            "ok\nconfiguration generation 4, 3 reloads applied, 0 refused, 2 changes wait for a restart\n");
+}
+
+}  // namespace
+}  // namespace fastlogd::daemon
