@@ -48,7 +48,7 @@ void consume(fastlogd::ring::ByteRing& ring) {
 
 void byte_ring(benchmark::State& state, fastlogd::ring::Layout layout) {
   const Entry entry = first_entry();
-  const auto ring = std::move(*fastlogd::ring::ByteRing::create(kRingEntries * kEntryBytes, layout));
+  const auto ring = *fastlogd::ring::ByteRing::create(kRingEntries * kEntryBytes, layout);
   for (auto _ : state) {
     std::thread consumer([&] { consume(*ring); });
     for (std::size_t i = 0; i < kEntries;) {

@@ -36,7 +36,7 @@ struct Collected {
 class Collector {
  public:
   Collector(FrontEnd& front_end, const std::string& stream) : rings_(front_end.rings(stream)) {
-    signal_ = std::move(*ring::WakeSignal::create());
+    signal_ = *ring::WakeSignal::create();
     front_end.set_data_signal(stream, *signal_);
     sources_.resize(rings_.size());
     thread_ = std::thread([this] { run(); });

@@ -35,7 +35,7 @@ std::uint64_t seed() {
 /// One producer's ring; all share the consumer's data signal.
 struct Lane {
   std::unique_ptr<ByteRing> ring;
-  std::unique_ptr<WakeSignal> space = std::move(*WakeSignal::create());
+  std::unique_ptr<WakeSignal> space = *WakeSignal::create();
 };
 
 void produce(Lane& lane, WakeSignal& data, std::uint64_t entries, std::uint64_t seed, bool& lost) {
@@ -90,9 +90,9 @@ INSTANTIATE_TEST_SUITE_P(Producers, TwoThreads, testing::Values(1, 3));
 TEST_P(TwoThreads, HandOverEverythingInOrderWithoutLosingAWakeUp) {
   const std::uint64_t first_seed = seed();
   const std::uint64_t entries = 60'000;
-  const auto data = std::move(*WakeSignal::create());
+  const auto data = *WakeSignal::create();
   std::vector<Lane> lanes(GetParam());
-  for (Lane& lane : lanes) lane.ring = std::move(*ByteRing::create(kCapacity));
+  for (Lane& lane : lanes) lane.ring = *ByteRing::create(kCapacity);
   std::array<bool, 3> lost{};
   std::vector<std::thread> producers;
   for (std::size_t i = 0; i < lanes.size(); ++i) {
@@ -129,14 +129,14 @@ TEST_P(TwoThreads, HandOverEverythingInOrderWithoutLosingAWakeUp) {
 }
 
 TEST(WakeSignal, DoesNotWakeWithoutANotify) {
-  const auto signal = std::move(*WakeSignal::create());
+  const auto signal = *WakeSignal::create();
   signal->arm();
   EXPECT_FALSE(signal->wait(std::chrono::milliseconds(20)));
   signal->disarm();
 }
 
 TEST(WakeSignal, WakesASleeperThatHasArmedOnceAndOnlyOnce) {
-  const auto signal = std::move(*WakeSignal::create());
+  const auto signal = *WakeSignal::create();
   signal->arm();
   signal->notify();
   signal->notify();
@@ -148,7 +148,7 @@ TEST(WakeSignal, WakesASleeperThatHasArmedOnceAndOnlyOnce) {
 }
 
 TEST(WakeSignal, KeepsQuietWhileNobodyHasArmed) {
-  const auto signal = std::move(*WakeSignal::create());
+  const auto signal = *WakeSignal::create();
   signal->notify();
   signal->arm();
   EXPECT_FALSE(signal->wait(std::chrono::milliseconds(20)));
@@ -156,7 +156,7 @@ TEST(WakeSignal, KeepsQuietWhileNobodyHasArmed) {
 }
 
 TEST(WakeSignal, InterruptsASleeperWhetherItHasArmedOrNot) {
-  const auto signal = std::move(*WakeSignal::create());
+  const auto signal = *WakeSignal::create();
   signal->interrupt();
   signal->arm();
   EXPECT_TRUE(signal->wait(kNever));
