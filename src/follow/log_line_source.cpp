@@ -1,5 +1,6 @@
 #include "follow/log_line_source.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -72,7 +73,7 @@ Fill LogLineSource::fill(TextBuffer& into, std::size_t bytes_target) {
 void LogLineSource::append_gap(TextBuffer& into, const segment::Gap& gap, Fill& fill) {
   renderer_.append_gap(into, view_of(gap));
   ++fill.lines;
-  if (gap.numbered()) last_ = gap.last;
+  if (gap.numbered()) last_ = std::max(last_, gap.last);
   if (gap.reason == ingress::LossReason::retention) ++fill.overtaken;
 }
 

@@ -1,4 +1,6 @@
 // What fastlogctl prints beside records: tables, the progress bar, the daemon's replies.
+#include <fstream>
+
 #include <gtest/gtest.h>
 
 #include "ctl/failure.hpp"
@@ -6,6 +8,7 @@
 #include "ctl/reply.hpp"
 #include "ctl/table.hpp"
 #include "ctl/target.hpp"
+#include "support/temp_directory.hpp"
 
 namespace fastlogd::ctl {
 namespace {
@@ -90,6 +93,32 @@ TEST(ChooseStream, TakesMainElseTheOnlyOne) {
   EXPECT_EQ(choose_stream({main, other}, "other").directory, "/o");
   EXPECT_THROW((void)choose_stream({other, {"third", "/t"}}, ""), Failure);
   EXPECT_THROW((void)choose_stream({main}, "other"), Failure);
+}
+
+TEST(FindStreams, AsksTheConfiguration) {
+  const test::TempDirectory directory;
+  const std::string path = directory.path() + "/fastlogd.yaml";
+  std::ofstream(path) << "runtime_directory: " << directory.path() << "/run\n"
+                      << "streams:\n  a-stream-with-a-long-name: {directory: " << directory.path() << "/a}\n"
+                      << "listeners: []\n";
+  const auto streams = find_streams({.config = path});
+  ASSERT_EQ(streams.size(), 1U);
+  EXPECT_EQ(streams[0].name, "a-stream-with-a-long-name");
+  EXPECT_EQ(streams[0].directory, directory.path() + "/a");
+  EXPECT_EQ(control_socket_path({.config = path}), directory.path() + "/run/control.sock");
+  EXPECT_EQ(control_socket_path({.config = path, .socket = "/s"}), "/s");
+}
+
+TEST(FindStreams, RefusesABadConfiguration) {
+  const test::TempDirectory directory;
+  const std::string path = directory.path() + "/fastlogd.yaml";
+  std::ofstream(path) << "strems: {}\n";
+  try {
+    (void)find_streams({.config = path});
+    FAIL();
+  } catch (const Failure& failure) {
+    EXPECT_EQ(failure.code(), ExitCode::configuration);
+  }
 }
 
 TEST(PercentEncoding, LeavesOnlyUnreservedCharacters) {
