@@ -78,7 +78,7 @@ def test_a_hundred_reloads_under_load_lose_nothing(idle_daemon):
     good = bad = 0
     for number in range(ROUNDS):
         write = next(ways)
-        if chance.random() < 0.3:
+        if chance.random() < 0.3 and number < ROUNDS - 1:  # the last one is good: fastlogctl reads the file too
             write(daemon, BAD[bad % len(BAD)] + f"# {number}\n")
             bad += 1
         else:
@@ -156,8 +156,9 @@ def test_what_needs_a_restart_is_said_and_not_ignored(daemon):
 def test_reload_on_request_waits_for_the_result(daemon):
     daemon.config["limits"] = {"connections_max": 55}
     daemon.write_config()
-    done = daemon.ctl("reload")
-    assert daemon.metrics().reloads == (1, 0)
+    daemon.ctl("reload")
+    applied, refused = daemon.metrics().reloads
+    assert applied in (1, 2) and refused == 0, "the request, and the watch if it came first"
     in_place(daemon, "limits: {connections_max: many}\n")
     done = daemon.ctl("reload", check=False)
     assert done.returncode == 78
@@ -167,8 +168,9 @@ def test_reload_on_request_waits_for_the_result(daemon):
 def test_sighup_reloads(daemon):
     daemon.config["limits"] = {"connections_max": 55}
     daemon.write_config()
-    daemon.process.send_signal(signal.SIGHUP)
     eventually(lambda: daemon.metrics().reloads == (1, 0))
+    daemon.process.send_signal(signal.SIGHUP)
+    eventually(lambda: daemon.metrics().reloads == (2, 0))
 
 
 def test_a_listener_that_can_not_be_opened_refuses_the_whole_reload(daemon):
