@@ -26,7 +26,7 @@ class Doorbell {
   void wait(std::chrono::nanoseconds timeout) {
     if (!rung_.exchange(false, std::memory_order_seq_cst)) {
       signal_->wait(timeout);
-      rung_.store(false, std::memory_order_seq_cst);
+      rung_.exchange(false, std::memory_order_seq_cst);  // a read too: what was done before the ring is seen
     }
     signal_->disarm();  // drains what interrupt() wrote
   }

@@ -42,13 +42,12 @@ Housekeeper::Housekeeper(Partners partners, const segment::RecoveryReport& recov
 
 Result<> Housekeeper::prepare_first() {
   sealed_.apply_retention(options_.current().retention, request_.segment_bytes);
-  auto done = prepare_one();
-  if (!done && is_full(done.error())) {
-    on_full(done.error(), options_.current());
-    return {};
+  for (;;) {
+    const auto done = prepare_one();
+    update_gauges();
+    if (done || !is_full(done.error())) return done;
+    if (!make_room(done.error(), options_.current())) return {};
   }
-  update_gauges();
-  return done;
 }
 
 void Housekeeper::start(const std::string& stream) {
@@ -85,16 +84,13 @@ void Housekeeper::do_work() {
   update_gauges();
 }
 
-/// True if one more segment went into the supply.
+/// True if one more segment went into the supply, or may go now.
 bool Housekeeper::prepare_ahead() {
   if (spare_ == nullptr) {
     if (partners_.live.size() >= limits::kUnsealedSegmentsMax || monotonic_ns() < retry_at_ns_) return false;
     const StreamOptions& options = options_.current();
     sealed_.apply_retention(options.retention, unsealed_bytes() + request_.segment_bytes);
-    if (auto done = prepare_one(); !done) {
-      on_full(done.error(), options);
-      return false;
-    }
+    if (auto done = prepare_one(); !done) return make_room(done.error(), options);
     return spare_ == nullptr;
   }
   if (!partners_.supply.put(spare_.get())) return false;
@@ -120,16 +116,16 @@ Result<> Housekeeper::prepare_one() {
   return {};
 }
 
-void Housekeeper::on_full(const Error& error, const StreamOptions& options) {
-  const bool full = is_full(error);
-  if (full && options.when_full == WhenFull::delete_oldest && sealed_.remove_oldest())
-    return;  // and try again at once
+/// After a segment could not be prepared. True: something was deleted, try again at once.
+bool Housekeeper::make_room(const Error& error, const StreamOptions& options) {
+  if (is_full(error) && options.when_full == WhenFull::delete_oldest && sealed_.remove_oldest()) return true;
   retry_at_ns_ = monotonic_ns() + kRetryInterval;
   partners_.counters.disk_full.store(true, std::memory_order_release);
   partners_.counters.housekeeping_errors.add();
   static diag::RateLimit limit;
   limit.log(diag::Level::error, "stream {}: no new segment: {}; {}", options.name, error.message(),
             options.when_full == WhenFull::drop_newest ? "dropping and counting" : "senders wait");
+  return false;
 }
 
 void Housekeeper::seal_retired() {
@@ -143,16 +139,29 @@ void Housekeeper::seal_retired() {
   }
 }
 
+/// No second try: an fdatasync that failed once may succeed without having written, and a trailer would vouch for
+/// what the disk does not hold. The next start recovers the segment.
+Result<> Housekeeper::seal_once(LiveSegment& segment) {
+  const std::lock_guard one_at_a_time(segment.sync_mutex);
+  if (segment.sync_failed.load(std::memory_order_acquire)) {
+    return Error{std::make_error_code(std::errc::io_error), "an fdatasync of it has failed before"};
+  }
+  auto done =
+      segment::seal_segment(partners_.files, segment.file.fd.get(), segment.file.header, segment.trailer);
+  if (!done) {
+    segment.sync_failed.store(true, std::memory_order_release);
+    partners_.counters.sync_errors.add();
+    partners_.counters.store_failed.store(true, std::memory_order_release);
+  }
+  return done;
+}
+
 void Housekeeper::seal(const std::shared_ptr<LiveSegment>& segment) {
   const segment::FileHeader& header = segment->file.header;
-  const auto done = segment::seal_segment(partners_.files, segment->file.fd.get(), header, segment->trailer);
+  const auto done = seal_once(*segment);
   if (done) {
     partners_.counters.segments_sealed.add();
   } else {
-    // No second try: an fdatasync that failed once may succeed without having written. The next start recovers it.
-    segment->sync_failed.store(true, std::memory_order_release);
-    partners_.counters.sync_errors.add();
-    partners_.counters.store_failed.store(true, std::memory_order_release);
     diag::error("{}: could not be sealed: {}", segment->file.path, done.error().message());
   }
   struct stat info{};

@@ -48,9 +48,10 @@ class Housekeeper {
   void run();
   void seal_retired();
   void seal(const std::shared_ptr<LiveSegment>& segment);
+  [[nodiscard]] Result<> seal_once(LiveSegment& segment);
   [[nodiscard]] bool prepare_ahead();
   [[nodiscard]] Result<> prepare_one();
-  void on_full(const Error& error, const StreamOptions& options);
+  [[nodiscard]] bool make_room(const Error& error, const StreamOptions& options);
   void remove_unused();
   void update_gauges();
   [[nodiscard]] std::uint64_t unsealed_bytes() const;

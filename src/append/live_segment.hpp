@@ -18,6 +18,7 @@ struct LiveSegment {
   std::atomic<std::uint64_t> populated_to{0};  ///< populator: pages below are in the page cache, writable
   std::atomic<bool> retired{false};            ///< appender, with release, after `trailer`
   segment::FileTrailer trailer{};
+  std::mutex sync_mutex;  ///< one fdatasync at a time: of two at once only one would be told of an error
   std::atomic<bool> sync_failed{false};  ///< sync thread or housekeeper: final for this segment
 };
 

@@ -26,7 +26,8 @@ void SealedSegments::apply_retention(const Retention& rules, std::uint64_t other
 }
 
 bool SealedSegments::remove_oldest() {
-  if (sealed_.empty()) return false;
+  // The newest one is kept until this run has something durable: a start learns the next numbers from it.
+  if (sealed_.empty() || (sealed_.size() == 1 && control_.durable().offset() == 0)) return false;
   const segment::SegmentInfo oldest = sealed_.front();
   // First tell readers, then take the file away; one that has it mapped keeps it.
   control_.set_oldest(LogPosition::of(oldest.index + 1, segment::kHeaderBytes));

@@ -25,6 +25,10 @@ void SyncThread::stop() {
 }
 
 void SyncThread::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    options_changed_ = true;
+  }
   changed_.notify_all();
 }
 
@@ -45,11 +49,13 @@ void SyncThread::run() {
   for (;;) {
     const Durability& durability = options.current().durability;
     const auto wanted = [&] { return stop_ || requested_ > finished_; };
+    const auto woken = [&] { return wanted() || options_changed_; };
     if (durability.mode == DurabilityMode::none) {
-      changed_.wait_for(lock, std::chrono::seconds(1), wanted);
+      changed_.wait_for(lock, std::chrono::seconds(1), woken);
     } else {
-      changed_.wait_until(lock, last_round + durability.interval, wanted);
+      changed_.wait_until(lock, last_round + durability.interval, woken);
     }
+    options_changed_ = false;
     const bool due = options.current().durability.mode == DurabilityMode::interval &&
                      std::chrono::steady_clock::now() >= last_round + options.current().durability.interval;
     if (!wanted() && !due) continue;
@@ -86,7 +92,9 @@ void SyncThread::round() {
 
 bool SyncThread::sync_segment(std::uint64_t index) {
   const auto segment = live_.find(index);
-  if (!segment) return true;  // sealed meanwhile, which syncs it
+  // Sealed meanwhile, which syncs it; a seal that failed has said so before it let go of the segment.
+  if (!segment) return !counters_.store_failed.load(std::memory_order_acquire);
+  const std::lock_guard one_at_a_time(segment->sync_mutex);
   if (segment->sync_failed.load(std::memory_order_acquire)) return false;
   const auto done = files_.sync_data(segment->file.fd.get());
   if (done) return true;

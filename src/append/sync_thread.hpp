@@ -49,6 +49,7 @@ class SyncThread {
   std::condition_variable changed_;
   std::uint64_t requested_ = 0;  ///< rounds asked for
   std::uint64_t finished_ = 0;   ///< the newest request that a round has covered
+  bool options_changed_ = false;
   bool stop_ = false;
   bool failed_ = false;
   std::thread thread_;

@@ -82,9 +82,12 @@ Result<PreparedSegment> prepare_segment(FileSystem& files, const PrepareRequest&
     (void)files.unlink(temporary);
     return done.error();
   }
-  if (auto done = files.sync_directory(request.directory); !done) return done.error();
+  auto synced = files.sync_directory(request.directory);
   auto mapping = files.map(segment->fd.get(), 0, request.segment_bytes, PROT_READ | PROT_WRITE, MAP_SHARED);
-  if (!mapping) return mapping.error();
+  if (!synced || !mapping) {
+    (void)files.unlink(path);
+    return synced ? mapping.error() : synced.error();
+  }
   segment->mapping = std::move(*mapping);
   segment->huge_pages_asked = ::madvise(segment->mapping.data(), request.segment_bytes, MADV_HUGEPAGE) == 0;
   return segment;
@@ -132,7 +135,8 @@ Result<> seal_segment(FileSystem& files, int fd, const FileHeader& header, const
   if (trailer.state != TrailerState::damaged && unused < frames_end(header.segment_bytes)) {
     (void)files.punch(fd, unused, frames_end(header.segment_bytes) - unused);
   }
-  return files.set_mode(fd, kSealedMode);
+  (void)files.set_mode(fd, kSealedMode);  // a help against accidents; not every file system has modes
+  return {};
 }
 
 Uuid current_boot_id() {
