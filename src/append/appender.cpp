@@ -59,6 +59,7 @@ void Appender::run() {
   }
   next_loss_check_ns_ = 0;
   for (Input& input : inputs_) input.next_gap_ns = 0;
+  report_dropped();
   report_losses(monotonic_ns());
   seal_active(0);
 }
@@ -121,8 +122,8 @@ std::size_t Appender::drain(Input& input) {
 bool Appender::store_block(Input& input, const ingress::EntryView& entry) {
   const auto messages = entry.descriptors();
   if (entry.header().receive_time_ns + kClockStepBack < writer_.last_time_ns() &&
-      writer_.record_count() > 0) {
-    if (!roll(segment::OpenReason::clock)) return false;
+      writer_.record_count() > 0 && !roll(segment::OpenReason::clock) && !drops_now()) {
+    return false;
   }
   const std::size_t first = input.resume_at;
   std::uint64_t bytes = 0;
@@ -177,7 +178,11 @@ void Appender::drop_rest(Input& input, const ingress::EntryView& entry, DropReas
   if (entry.header().kind != ingress::EntryKind::block) return;
   const std::size_t count = entry.header().descriptor_count - input.resume_at;
   partners_.counters.dropped_records[static_cast<std::size_t>(reason)].add(count);
-  if (reason == DropReason::segment_full) dropped_full_ += count;
+  if (dropped_ == 0) {
+    dropped_why_ =
+        reason == DropReason::shutdown ? ingress::LossReason::shutdown : ingress::LossReason::segment_full;
+  }
+  dropped_ += count;
   input.resume_at = 0;
 }
 
@@ -262,14 +267,18 @@ void Appender::report_losses(std::int64_t now_ns) {
       input.next_gap_ns = now_ns + kGapInterval;
     }
   }
-  if (dropped_full_ > 0 && !drops_now()) {
-    const segment::Gap gap{
-        .reason = ingress::LossReason::segment_full, .count = dropped_full_, .to_ns = realtime_ns()};
-    if (!writer_.append_gap(gap)) return;
-    dropped_full_ = 0;
-    partners_.counters.gap_frames.add();
-    publish();
-  }
+  if (!drops_now()) report_dropped();
+}
+
+/// What left a ring and found no place. A GAP needs no new segment: room for one is always kept.
+void Appender::report_dropped() {
+  if (dropped_ == 0 || active_ == nullptr) return;
+  const segment::Gap gap{
+      .reason = dropped_why_, .count = dropped_, .from_ns = writer_.last_time_ns(), .to_ns = realtime_ns()};
+  if (!writer_.append_gap(gap)) return;
+  dropped_ = 0;
+  partners_.counters.gap_frames.add();
+  publish();
 }
 
 void Appender::report_loss(Input& input, std::size_t reason, std::uint64_t count) {

@@ -28,7 +28,7 @@ namespace fastlogd::append {
 struct RingEnd {
   ring::ByteRing* ring = nullptr;
   const ingress::RingLoss* loss = nullptr;  ///< counted by the producer's thread
-  ring::WakeSignal* space = nullptr;  ///< wakes the producer that waits for space
+  ring::WakeSignal* space = nullptr;        ///< wakes the producer that waits for space
 };
 
 /// Segments on their way: prepared ones to the appender. Retired ones are marked in LiveSegment.
@@ -98,6 +98,7 @@ class Appender {
   void begin(LiveSegment& next, segment::OpenReason reason);
   void publish();
   void report_losses(std::int64_t now_ns);
+  void report_dropped();
   void report_loss(Input& input, std::size_t reason, std::uint64_t count);
   [[nodiscard]] bool drops_now();
   void drop_rest(Input& input, const ingress::EntryView& entry, DropReason reason);
@@ -111,8 +112,9 @@ class Appender {
   segment::SegmentWriter writer_;
   LiveSegment* active_ = nullptr;
   std::int64_t next_loss_check_ns_ = 0;
-  bool starved_ = false;            ///< the last attempt to roll found no prepared segment
-  std::uint64_t dropped_full_ = 0;  ///< by drop-newest, not yet told by a GAP
+  bool starved_ = false;       ///< the last attempt to roll found no prepared segment
+  std::uint64_t dropped_ = 0;  ///< behind the ring, not yet told by a GAP
+  ingress::LossReason dropped_why_ = ingress::LossReason::none;
 
   std::atomic<bool> roll_requested_{false};
   std::atomic<std::int64_t> stop_deadline_ns_{0};  ///< 0: run

@@ -65,6 +65,10 @@ class StreamStore::Parts {
         recovered(std::move(report)),
         options(std::move(first)) {}
 
+  ~Parts() {
+    if (!ended) control.unlink_files();  // opened and never stopped: nobody else would
+  }
+
   Result<> build() {
     auto house_bell = make_doorbell();
     auto ahead_bell = make_doorbell();
@@ -101,6 +105,7 @@ class StreamStore::Parts {
   std::unique_ptr<SyncThread> sync;
   std::unique_ptr<Populator> populator;
   bool running = false;
+  bool ended = false;
 };
 
 StreamStore::StreamStore(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -171,6 +176,7 @@ void StreamStore::stop(std::chrono::nanoseconds bound) {
   parts_->housekeeper->stop();
   parts_->control.set_state(segment::LogState::stopped);
   parts_->control.unlink_files();
+  parts_->ended = true;
 }
 
 ring::WakeSignal& StreamStore::data_signal() {
