@@ -22,10 +22,18 @@ class StoreHarness {
   explicit StoreHarness(append::StreamOptions options, FileSystem& files = posix_file_system(),
                         std::size_t ring_bytes = limits::kRingBytesMin,
                         const std::string& runtime = "/dev/shm")
-      : ring(ring::ByteRing::create(ring_bytes).value()), space(ring::WakeSignal::create().value()) {
-    store = append::StreamStore::open(std::make_shared<const append::StreamOptions>(std::move(options)),
+      : StoreHarness(
+            append::StreamStore::open(std::make_shared<const append::StreamOptions>(std::move(options)),
                                       {.files = files, .runtime_directory = runtime})
-                .value();
+                .value(),
+            ring_bytes) {}
+
+  /// With a store that is open and not started.
+  explicit StoreHarness(std::unique_ptr<append::StreamStore> opened,
+                        std::size_t ring_bytes = limits::kRingBytesMin)
+      : ring(ring::ByteRing::create(ring_bytes).value()),
+        space(ring::WakeSignal::create().value()),
+        store(std::move(opened)) {
     store->attach({.ring = ring.get(), .loss = &loss, .space = space.get()});
     store->start();
   }
