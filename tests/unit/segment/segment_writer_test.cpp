@@ -106,6 +106,7 @@ TEST(SegmentWriter, TakesTheLargestRecordIntoTheSmallestSegment) {
   log.begin();
   const std::string procid(limits::kProcidBytesMax, 'p');
   const std::string msgid(limits::kMsgidBytesMax, 'm');
+  const std::string slice(limits::kRecordBytesMax, 'z');
   const NewRecord record{
       .sequence = Sequence{log.next_sequence},
       .receive_time_ns = 1,
@@ -113,7 +114,7 @@ TEST(SegmentWriter, TakesTheLargestRecordIntoTheSmallestSegment) {
       .priority = Priority{191},
       .flags = RecordFlags{RecordFlags::kTruncated},
       .extension = {.message_start = 17, .sender_time_ns = -5, .procid = procid, .msgid = msgid},
-      .slice = std::string(limits::kRecordBytesMax, 'z')};
+      .slice = slice};
   ASSERT_TRUE(log.writer.append(record));
   log.seal();
   expect_sound(directory.path());
