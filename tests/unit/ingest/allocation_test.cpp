@@ -7,6 +7,10 @@ namespace {
 
 class Allocation : public FrontEndTest {
  protected:
+  void SetUp() override {
+    if (!counting_new::kCounts) GTEST_SKIP() << "a sanitizer's allocator is in charge";
+  }
+
   /// Sends in rounds; the first two warm up, then not one allocation is allowed.
   template <class Round>
   void expect_none(std::uint64_t records_per_round, Round round) {

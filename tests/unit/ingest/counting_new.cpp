@@ -12,6 +12,8 @@ namespace fastlogd::counting_new {
 std::atomic<bool> counting{false};
 std::atomic<std::uint64_t> allocations{0};
 
+#ifndef FASTLOGD_SANITIZER_OWNS_NEW
+
 namespace {
 
 bool in_io_thread() {
@@ -21,7 +23,12 @@ bool in_io_thread() {
 }
 
 }  // namespace
+
+#endif
+
 }  // namespace fastlogd::counting_new
+
+#ifndef FASTLOGD_SANITIZER_OWNS_NEW
 
 // Replaces the whole program's operator new ([new.delete]); the array and nothrow forms call it.
 void* operator new(std::size_t bytes) {
@@ -39,3 +46,5 @@ void operator delete(void* at) noexcept {
 void operator delete(void* at, std::size_t) noexcept {
   std::free(at);
 }
+
+#endif
