@@ -99,16 +99,8 @@ def test_tail_shows_the_newest_first_and_ends_without_f(daemon):
 
 def test_a_record_is_readable_within_100_ms_of_its_receipt(daemon, folder):
     output = folder / "followed"
-<<<<<<< Updated upstream
     # All, not only new ones: the first record may be stored before the follower has found the end.
     with following(daemon.ctl_command("tail", "-f", "-n", "all", "-o", "cat"), output), daemon.connect() as connection:
-=======
-    with following(daemon.ctl_command("tail", "-f", "-n", "0", "-o", "cat"), output), daemon.connect() as connection:
-        def follows() -> bool:
-            connection.sendall(b"load-a-%09d\n" % 999)
-            return last_number(output) == 999
-        eventually(follows, interval=0.1)
->>>>>>> Stashed changes
         delays = []
         for number in range(50):
             connection.sendall(b"load-a-%09d\n" % number)
@@ -116,4 +108,5 @@ def test_a_record_is_readable_within_100_ms_of_its_receipt(daemon, folder):
             eventually(lambda number=number: last_number(output) == number, 5, 0.001)
             delays.append(time.monotonic() - sent)
             time.sleep(0.02)
-    assert sorted(delays)[-3] < 0.1, sorted(delays)[-5:]
+    delays = sorted(delays[5:])  # the first ones also start the follower
+    assert delays[-3] < 0.1, delays[-5:]
