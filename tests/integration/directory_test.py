@@ -60,13 +60,15 @@ def test_a_damaged_sealed_segment_is_found_by_verify_and_the_rest_is_read(idle_d
         old = file.read(64)
         file.seek(offset)
         file.write(bytes(byte ^ 0xFF for byte in old))
+    verified = daemon.ctl("verify", check=False)
+    assert verified.returncode == 3 and victim.name.removesuffix(".flog") in (verified.stdout + verified.stderr).decode()
     daemon.start()
     goes_on(daemon)
     found = numbers(b"\n".join(daemon.cat()))
     assert found == sorted(set(found)) and found[0] == 0 and found[-1] == LINES - 1
-    assert daemon.ctl("verify", check=False).returncode == 3
-    assert victim.name.removesuffix(".flog") in daemon.ctl("verify", check=False).stdout.decode() + daemon.ctl(
-        "verify", check=False).stderr.decode()
+    assert len(found) == LINES or "gap" in daemon.ctl("cat", "-o", "short").stdout.decode()
+    # What recovery could mend (a trailer) or set aside with a gap (a header) is sound again; frames stay damaged.
+    assert daemon.ctl("verify", check=False).returncode == (3 if where in ("first frames", "middle") else 0)
 
 
 def test_foreign_and_cut_files_are_set_aside_and_not_deleted(idle_daemon):
