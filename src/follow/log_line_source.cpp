@@ -78,6 +78,8 @@ void LogLineSource::append_gap(TextBuffer& into, const segment::Gap& gap, Fill& 
 }
 
 void LogLineSource::seek(LogPosition position, Sequence last) {
+  // Stored before anything had been read: segments count from 1.
+  if (position.segment() == 0) return seek_oldest();
   last_ = last;
   const auto found = reader_.seek(position);
   if (found) return;
