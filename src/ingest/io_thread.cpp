@@ -143,6 +143,8 @@ void IoThread::adopt(std::unique_ptr<Channel> channel) {
   Channel& added = *channel;
   added.index_ = channels_.size();
   channels_.push_back(std::move(channel));
+  // Room for every channel in every list now, so that back-pressure allocates nothing.
+  for (std::vector<Channel*>* list : {&paused_, &resuming_}) list->reserve(channels_.capacity());
   added.open();
   if (draining_ && !added.finished()) added.drain(CloseReason::shutdown);
 }

@@ -197,10 +197,10 @@ std::size_t StreamSession::add_all(BlockWriter& writer, std::string_view bytes,
   return messages.size();
 }
 
-/// `rest` points into the ring. The buffer grows to what the limits allow, once; most connections never need
-/// one.
+/// `rest` points into the ring. A connection's first bytes bring the small buffer, so that a later read which happens to
+/// end inside a line allocates nothing; a longer tail makes it grow, at most to what the limits allow.
 void StreamSession::keep_tail(std::string_view rest) {
-  if (rest.size() > tail_capacity_) {
+  if (rest.size() > tail_capacity_ || tail_capacity_ == 0) {
     tail_capacity_ = std::bit_ceil(std::max(rest.size(), kTailBytesMin));
     tail_ = std::make_unique_for_overwrite<char[]>(tail_capacity_);
   }
