@@ -1,0 +1,120 @@
+"""What the daemon tells a service manager and what it takes from one, without a real systemd: see systemd_test for that."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+from support.daemon import BIN, eventually
+
+
+class ServiceManager:
+    """Listens on a NOTIFY_SOCKET and collects what is said."""
+
+    def __init__(self, folder):
+        self.path = str(folder / "notify")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.setblocking(False)
+        self.said: list[dict[str, str]] = []
+
+    def heard(self, **fields: str) -> bool:
+        """True if one message since the last forget() had all these fields."""
+        while True:
+            try:
+                message = self.socket.recv(4096).decode()
+            except BlockingIOError:
+                break
+            self.said.append(dict(line.split("=", 1) for line in message.splitlines()))
+        return any(fields.items() <= message.items() for message in self.said)
+
+    def forget(self) -> None:
+        self.heard()
+        self.said.clear()
+
+
+@pytest.fixture
+def manager(folder):
+    return ServiceManager(folder)
+
+
+def test_it_says_ready_reloading_and_stopping(idle_daemon, manager):
+    daemon = idle_daemon.start(NOTIFY_SOCKET=manager.path)
+    eventually(lambda: manager.heard(READY="1"))
+    assert "1 stream" in manager.said[-1]["STATUS"]
+    manager.forget()
+    daemon.process.send_signal(signal.SIGHUP)
+    eventually(lambda: manager.heard(READY="1"))
+    reloading = next(message for message in manager.said if "RELOADING" in message)
+    assert 0 < time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000 - int(reloading["MONOTONIC_USEC"]) < 10_000_000
+    assert "generation 2" in manager.said[-1]["STATUS"]
+    manager.forget()
+    assert daemon.stop() == 0
+    assert manager.heard(STOPPING="1")
+
+
+def test_a_refused_reload_ends_for_the_service_manager_too(idle_daemon, manager):
+    daemon = idle_daemon.start(NOTIFY_SOCKET=manager.path)
+    manager.forget()
+    daemon.config_path.write_text("nonsense: true\n")
+    eventually(lambda: manager.heard(RELOADING="1") and manager.heard(READY="1"))
+    assert "generation 1" in manager.said[-1]["STATUS"]
+
+
+def test_the_watchdog_is_fed_while_nothing_happens(idle_daemon, manager):
+    idle_daemon.start(NOTIFY_SOCKET=manager.path, WATCHDOG_USEC="400000")
+    for _ in range(3):
+        manager.forget()
+        eventually(lambda: manager.heard(WATCHDOG="1"), 2)
+
+
+def activate(daemon, sockets: dict[str, socket.socket]) -> None:
+    """Starts the daemon with these sockets as descriptors 3 and up, under their names."""
+    daemon.write_config()
+    copies = [os.dup(other.fileno()) for other in sockets.values()]
+    arguments = [str(BIN / "fastlogd"), "--config", str(daemon.config_path)]
+    moves = " ".join(f"{3 + n}<&{fd}" for n, fd in enumerate(copies))
+    # LISTEN_PID must be the daemon's own pid, which only a shell that becomes the daemon knows.
+    script = f'LISTEN_PID=$$ LISTEN_FDS={len(copies)} LISTEN_FDNAMES={":".join(sockets)} exec "$@" {moves}'
+    with daemon.stderr_path.open("ab") as errors:
+        daemon.process = subprocess.Popen(["bash", "-c", script, "bash", *arguments], pass_fds=copies, stderr=errors,
+                                          stdin=subprocess.DEVNULL)
+    for fd in copies:
+        os.close(fd)
+    eventually(daemon.is_ready, 20)
+
+
+def bound(path: str, kind: socket.SocketKind) -> socket.socket:
+    made = socket.socket(socket.AF_UNIX, kind)
+    made.bind(path)
+    if kind == socket.SOCK_STREAM:
+        made.listen(16)
+    return made
+
+
+def test_inherited_sockets_are_served_by_name_and_outlive_the_daemon(idle_daemon):
+    daemon = idle_daemon
+    stream_path, datagram_path = daemon.target("unix-stream").path, daemon.target("unix-datagram").path
+    sockets = {"app": bound(stream_path, socket.SOCK_STREAM), "devlog": bound(datagram_path, socket.SOCK_DGRAM)}
+    early = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    early.sendto(b"before the start", datagram_path)
+    activate(daemon, sockets)
+    with daemon.connect() as connection:
+        connection.sendall(b"while it runs\n")
+    daemon.quiesce(2)
+    assert daemon.stop() == 0
+    assert os.path.exists(stream_path) and os.path.exists(datagram_path)
+    early.sendto(b"while it is down", datagram_path)
+    activate(daemon, sockets)
+    daemon.quiesce(1)
+    assert sorted(daemon.cat()) == [b"before the start", b"while it is down", b"while it runs"]
+
+
+def test_inherited_sockets_are_found_by_address_when_the_name_says_nothing(idle_daemon):
+    path = idle_daemon.target("unix-stream").path
+    activate(idle_daemon, {"unknown": bound(path, socket.SOCK_STREAM)})
+    with idle_daemon.connect() as connection:
+        connection.sendall(b"found\n")
+    idle_daemon.quiesce(1)
