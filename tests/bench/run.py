@@ -92,7 +92,7 @@ def main() -> int:
                 print(f"\n{name}: not measured: {reason}", flush=True)
                 continue
             if given.list:
-                print(f"{name}: {', '.join(contender.name for contender in scenario.contenders)}")
+                print(f"{name}: {' | '.join(contender.name for contender in scenario.contenders)}")
                 continue
             print(f"\n{scenario.title}", flush=True)
             results.append(measure(scenario, given.rounds, parent))

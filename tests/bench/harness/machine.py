@@ -22,9 +22,9 @@ def _cpu_model() -> str:
     return platform.machine()
 
 
-def _memory_gib() -> float:
+def _meminfo_gib(name: str) -> float:
     for line in _first("/proc/meminfo").splitlines():
-        if line.startswith("MemTotal"):
+        if line.startswith(name + ":"):
             return int(line.split()[1]) / (1 << 20)
     return 0.0
 
@@ -53,7 +53,7 @@ def _commit() -> str:
 def describe(folder: pathlib.Path) -> dict[str, str]:
     return {
         "CPU": f"{_cpu_model()}, {os.cpu_count()} cores",
-        "memory": f"{_memory_gib():.0f} GiB",
+        "memory": f"{_meminfo_gib('MemTotal'):.0f} GiB",
         "kernel": platform.release(),
         "file system": _file_system(folder),
         "huge pages": _first("/sys/kernel/mm/transparent_hugepage/enabled"),

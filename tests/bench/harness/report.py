@@ -5,7 +5,7 @@ import datetime
 import json
 import pathlib
 
-from harness.figures import PERCENTILES, Run, duration, percentiles, ratio, spread
+from harness.figures import PERCENTILES, Run, Spread, duration, percentiles, ratio, spread
 from harness.scenarios import Pair, Scenario
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -29,6 +29,24 @@ def _rate(rates, unit: str) -> str:
 def _gigabytes(runs: list[Run], key: str) -> str:
     found = spread([run.rate * run.more[key] for run in runs if run and key in run.more])
     return found.text(2, 1e-9) if found else "–"
+
+
+def _memory(peak: Spread | None, anonymous: Spread | None) -> str:
+    if peak is None:
+        return "–"
+    return f"{peak.median / 1024:.0f}" + (f" ({anonymous.median / 1024:.0f})" if anonymous else "")
+
+
+def _in_force(result: Result) -> str:
+    """What a store says of itself: without it a slow run can't be understood."""
+    lines = []
+    for name, runs in result.runs.items():
+        facts = [run.more for run in runs if run and "segment_waits" in run.more]
+        if facts:
+            waits = spread([fact["segment_waits"] for fact in facts])
+            lines.append(f"- {name}: huge pages in force in {sum(fact['huge_pages'] for fact in facts)} of {len(facts)} "
+                         f"rounds, waited for a prepared segment {waits.text(0)} times")
+    return "\n".join(lines)
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -61,7 +79,7 @@ def _contender_rows(result: Result) -> str:
             peak = spread([run.peak_kib for run in runs])
             anonymous = spread([run.anonymous_kib for run in runs])
             row += [duration(cpu.median) if cpu else "–",
-                    f"{peak.median / 1024:.0f} ({anonymous.median / 1024:.0f})" if peak and anonymous else "–"]
+                    _memory(peak, anonymous)]
         if scenario.calls:
             row += [duration(percentiles(runs, name)) for name in PERCENTILES]
         rows.append(row)
@@ -103,7 +121,7 @@ def markdown(result: Result) -> str:
     parts = [f"### {scenario.title}", scenario.what, _contender_rows(result)]
     if scenario.calls:
         parts.append(f"Percentiles (medians over the rounds) are of: {scenario.calls}.")
-    parts.append(_pair_rows(result))
+    parts += [_pair_rows(result), _in_force(result)]
     setups = [f"- {contender.name}: {contender.setup}" for contender in scenario.contenders]
     setups += [f"- {name}: **not measured**: {why}" for name, why in scenario.missing.items()]
     setups += [f"- {name}: **failed**: {' '.join(why.split())}" for name, why in result.errors.items()]
