@@ -72,6 +72,7 @@ def test_what_was_readable_survives_a_kill(idle_daemon):
     daemon.stream["segment_bytes"] = "16MiB"
     daemon.start()
     kept: list[int] = []
+    seen = 0
     for number in range(ROUNDS):
         readable, sent = kill_under_load(daemon, number, chance.uniform(0.1, 1.0))
         started = time.monotonic()
@@ -83,9 +84,12 @@ def test_what_was_readable_survives_a_kill(idle_daemon):
         assert sent - len(found) <= LOSS_LINES_MAX, f"round {number}: {sent - len(found)} of {sent} lines lost"
         check_dense_around_the_crash(daemon)
         daemon.verify()
+        print(f"round {number}: {sent} sent, {readable + 1} seen before the kill, {len(found)} stored")
         kept.append(len(found))
+        seen += readable + 1
     for number, count in enumerate(kept):
         assert len(of_round(daemon, number)) == count, f"round {number} was whole after its own restart"
+    assert seen > ROUNDS * 1000, "the follower was to see something before the kills"
 
 
 def test_a_kill_while_recovering_changes_nothing(idle_daemon):

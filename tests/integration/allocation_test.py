@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 from support.daemon import Daemon, eventually
@@ -61,7 +62,12 @@ def test_streams_allocate_nothing_per_record(counted, batch):
                     connection.sendall(batch)
             return rounds * per_round
 
-        sent = send(2)
+        for connection in connections:  # a message in two reads: each session gets its tail buffer, once in its life
+            connection.sendall(batch[:40])
+        time.sleep(0.3)
+        for connection in connections:
+            connection.sendall(batch[40:])
+        sent = per_round + send(2)
         counted.quiesce(sent)
         before = len(list(counted.log_directory.glob("*.flog")))
         allocations(counted)
