@@ -87,10 +87,12 @@ class _Await:
             raise RuntimeError(f"await: {self._process.stderr.read().strip()}")
 
     def result(self) -> dict:
-        out, err = self._process.communicate(timeout=ROUND_SECONDS_MAX)
-        if self._process.returncode != 0:
-            raise RuntimeError(err.strip())
-        return json.loads(out)
+        # By readline, not communicate(): the line may have come along with "watching" and be buffered already. The
+        # tool gives up by itself when nothing changes.
+        line = self._process.stdout.readline()
+        if self._process.wait() != 0:
+            raise RuntimeError(self._process.stderr.read().strip())
+        return json.loads(line)
 
     def end(self) -> None:
         if self._process.poll() is None:
