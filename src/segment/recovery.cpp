@@ -25,7 +25,7 @@ struct Found {
   OpenPayload open{};
   bool sealed = false;
   UnsealedScan scan;     ///< of an unsealed one
-  bool damaged = false;  ///< an unsealed one that ends before what was durable
+  bool damaged = false;  ///< ends before what was durable, or before a torn tail that could not be moved
   std::uint64_t first_sequence = 1;
   std::uint64_t last_sequence = 0;
   std::uint64_t end_offset = 0;
@@ -159,6 +159,8 @@ Result<bool> Recovery::examine(Found& found) {
     found.first_sequence = trailer.first_sequence;
     found.last_sequence = trailer.last_sequence;
     found.end_offset = trailer.end_offset;
+    found.damaged = trailer.state == TrailerState::damaged;
+    if (found.damaged) found.scan.told_sequence = look_behind(*cursor, trailer.end_offset).told_sequence;
     collect_known_gaps(*cursor);
   } else {
     found.scan = scan_unsealed(files_, *cursor);
@@ -231,10 +233,8 @@ Result<> Recovery::close_one(Found& found) {
   const std::string name = segment_name(header.index);
   auto fd = open_for_writing(directory_ + "/" + name);
   if (!fd) return fd.error();
-  bool keep_every_byte = false;
   found.damaged = ends_before_durable(found);
   if (found.damaged) {
-    keep_every_byte = true;
     note(name,
          fmt::format("acknowledged data is damaged from offset {} on (durable up to segment {}, offset {}); "
                      "every byte is kept",
@@ -244,10 +244,10 @@ Result<> Recovery::close_one(Found& found) {
   } else if (found.scan.torn_bytes > 0) {
     auto saved = save_torn(found, fd->get());
     if (!saved) return saved.error();
-    keep_every_byte = !*saved;
+    found.damaged = !*saved;
   }
   const FileTrailer trailer = found.scan.trailer(
-      header.segment_uuid, keep_every_byte ? TrailerState::damaged : TrailerState::recovered);
+      header.segment_uuid, found.damaged ? TrailerState::damaged : TrailerState::recovered);
   found.file.trailer = trailer;
   return seal_segment(files_, fd->get(), header, trailer);
 }

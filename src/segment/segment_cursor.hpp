@@ -44,6 +44,9 @@ class SegmentCursor {
   /// The first frame of the block at `block`, if it is valid.
   [[nodiscard]] bool peek_block(std::uint64_t block, std::uint64_t limit, FrameView& frame);
 
+  /// The frame at `offset`, wherever the trailer says that the segment ends. The cursor doesn't move.
+  [[nodiscard]] FrameStatus frame_at(std::uint64_t offset, std::uint64_t limit, FrameView& frame);
+
   [[nodiscard]] std::uint64_t index() const { return header_.index; }
   [[nodiscard]] std::uint64_t offset() const { return offset_; }
   [[nodiscard]] const FileHeader& header() const { return header_; }
@@ -58,7 +61,6 @@ class SegmentCursor {
 
  private:
   SegmentCursor() = default;
-  [[nodiscard]] FrameStatus frame_at(std::uint64_t offset, std::uint64_t limit, FrameView& frame);
   void learn(const FrameView& frame);
   [[nodiscard]] Result<> learn_chain(std::uint64_t last_source_offset);
 

@@ -91,6 +91,21 @@ FileTrailer UnsealedScan::trailer(const Uuid& segment_uuid, TrailerState state) 
                      .last_source_offset = last_source_offset};
 }
 
+BlocksBehind look_behind(SegmentCursor& cursor, std::uint64_t from) {
+  const std::uint64_t limit = frames_end(cursor.header().segment_bytes);
+  BlocksBehind behind;
+  FrameView frame;
+  for (std::uint64_t block = next_block(from); block < limit; block += kBlockBytes) {
+    if (cursor.frame_at(block, limit, frame) != FrameStatus::valid) continue;
+    if (frame.header.type != FrameType::checkpoint) continue;
+    if (const auto checkpoint = decode_checkpoint(frame.payload)) {
+      behind.durable = std::max(behind.durable, LogPosition{checkpoint->durable_position});
+      behind.told_sequence = std::max(behind.told_sequence, frame.header.sequence - 1);
+    }
+  }
+  return behind;
+}
+
 UnsealedScan scan_unsealed(FileSystem& files, SegmentCursor& cursor) {
   const std::uint64_t limit = frames_end(cursor.header().segment_bytes);
   UnsealedScan scan;
@@ -106,13 +121,9 @@ UnsealedScan scan_unsealed(FileSystem& files, SegmentCursor& cursor) {
   }
   // What was durable may be told by a CHECKPOINT behind the first invalid frame: R is the highest found
   // anywhere.
-  for (std::uint64_t block = next_block(scan.valid_end); block < limit; block += kBlockBytes) {
-    if (!cursor.peek_block(block, limit, frame) || frame.header.type != FrameType::checkpoint) continue;
-    if (const auto checkpoint = decode_checkpoint(frame.payload)) {
-      scan.durable = std::max(scan.durable, LogPosition{checkpoint->durable_position});
-      scan.told_sequence = std::max(scan.told_sequence, frame.header.sequence - 1);
-    }
-  }
+  const BlocksBehind behind = look_behind(cursor, scan.valid_end);
+  scan.durable = std::max(scan.durable, behind.durable);
+  scan.told_sequence = behind.told_sequence;
   scan.torn_bytes = end_of_content(files, cursor.fd(), scan.valid_end, limit) - scan.valid_end;
   return scan;
 }

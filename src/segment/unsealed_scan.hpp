@@ -31,6 +31,14 @@ struct UnsealedScan {
   [[nodiscard]] FileTrailer trailer(const Uuid& segment_uuid, TrailerState state) const;
 };
 
+/// What the frames that begin the blocks behind `from` tell, though nobody may read what lies between: the number
+/// of the last record before the last of them (0: none is valid), and how far the log was durable.
+struct BlocksBehind {
+  std::uint64_t told_sequence = 0;
+  LogPosition durable;
+};
+[[nodiscard]] BlocksBehind look_behind(SegmentCursor& cursor, std::uint64_t from);
+
 /// Reads through pread: a bad sector ends the valid part, it doesn't kill. `cursor` stands anywhere.
 [[nodiscard]] UnsealedScan scan_unsealed(FileSystem& files, SegmentCursor& cursor);
 

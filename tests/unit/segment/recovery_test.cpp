@@ -188,6 +188,7 @@ TEST(Recovery, KeepsEveryByteWhenAcknowledgedDataIsDamaged) {
   EXPECT_EQ(read(directory.path()), records(1, 5)) << "frames behind an invalid one are never served";
   EXPECT_GE(report.next_sequence, told - 1) << "numbers that readers have seen are not given out again";
   ASSERT_FALSE(report.gaps.empty());
+  expect_same(report, recover_log(log));
   restart(log, report, 3);
   const auto items = read(directory.path());
   EXPECT_EQ(std::count_if(items.begin(), items.end(), [](const auto& i) { return i.starts_with("<6-"); }), 1);
