@@ -126,7 +126,8 @@ class LiveLog : public LogBuilder {
 
   void start() {
     lock = segment::DirectoryLock::acquire(posix_file_system(), directory()).value();
-    control = segment::ControlWriter::create("/dev/shm", "t" + segment::to_string(log_uuid),
+    control = segment::ControlWriter::create("/dev/shm",
+                                             std::string("fastlogd-").append(segment::to_string(log_uuid)),
                                              {.log_uuid = log_uuid,
                                               .boot_id = segment::current_boot_id(),
                                               .epoch = epoch,

@@ -161,8 +161,9 @@ TEST(FullDisk, EndsWithinItsBoundAndSaysWhatItCouldNotStore) {
   const auto options = options_in(directory, WhenFull::block);
   StoreHarness harness(options, files);
   harness.define_source(0, {.identifier = "x"});
+  ASSERT_TRUE(eventually([&] { return files.calls(Op::rename) == limits::kUnsealedSegmentsMax; }));
   files.fail(Op::allocate, ENOSPC);
-  send_blocks(harness, 40);  // four segments; at most three are ready, the rest stays in the ring
+  send_blocks(harness, 55);  // ten to a segment; the rest stays in the ring
   ASSERT_TRUE(eventually([&] { return harness.store->counters().waits_for_segment.value() > 0; }));
   const auto began = std::chrono::steady_clock::now();
   harness.store->stop(std::chrono::milliseconds(200));
@@ -170,7 +171,7 @@ TEST(FullDisk, EndsWithinItsBoundAndSaysWhatItCouldNotStore) {
   const Content after = content(options.directory);
   EXPECT_GT(dropped(harness, DropReason::shutdown), 0U);
   EXPECT_EQ(after.lost_shutdown, dropped(harness, DropReason::shutdown));
-  EXPECT_EQ(after.records + after.lost_shutdown, 40U * kPerBlock);
+  EXPECT_EQ(after.records + after.lost_shutdown, 55U * kPerBlock);
   expect_sound(options.directory);
 }
 
@@ -259,7 +260,7 @@ TEST(FailedSync, OfTheSealIsTheSyncThreadsToo) {
   send_blocks(harness, 1);
   ASSERT_TRUE(harness.wait_until_stored(kPerBlock));
   const LogPosition before = harness.store->status().durable;
-  ASSERT_TRUE(eventually([&] { return files.calls(Op::rename) >= 3; }));  // what is prepared ahead is ready
+  ASSERT_TRUE(eventually([&] { return files.calls(Op::rename) == limits::kUnsealedSegmentsMax; }));
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   files.fail(Op::sync, EIO, 1, 1);
   harness.store->rotate();
