@@ -1,0 +1,19 @@
+"""src/segment/FORMAT.md is enough to read a log: a reader written from it sees what fastlogctl shows."""
+
+from support.daemon import eventually
+from support.segment_reader import items
+
+
+def records(directory):
+    return [item for item in items(directory) if item[0] == "record"]
+
+
+def test_an_independent_reader_sees_every_record(daemon):
+    lines = [f"line {i} " + "x" * (i % 50) for i in range(2000)]
+    with daemon.connect() as sender:
+        sender.sendall("".join(line + "\n" for line in lines).encode())
+    eventually(lambda: len(records(daemon.log_directory)) == len(lines))
+    daemon.stop()
+    found = records(daemon.log_directory)
+    assert [record[3].decode() for record in found] == lines
+    assert [record[1] for record in found] == list(range(1, len(lines) + 1))
