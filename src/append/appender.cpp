@@ -86,6 +86,7 @@ void Appender::idle() {
   partners_.counters.parks.add();
   if (starved_ || active_ == nullptr) {
     data_->wait(kStarvedPark);
+    data_->disarm();  // a count left in the eventfd would turn this wait into a loop
     return;
   }
   data_->arm();

@@ -32,6 +32,8 @@ class Verifier {
   void check_segment(std::uint64_t index, bool last);
   void check_frames(SegmentCursor& cursor, const std::string& name, std::uint64_t limit, bool last);
   void check_frame_content(const FrameView& frame, const std::string& name, SegmentCursor& cursor);
+  void check_record(const FrameView& frame, const std::string& name, SegmentCursor& cursor);
+  void check_gap(const FrameView& frame, const std::string& name);
   void check_sequence(const FrameView& frame, const std::string& name);
   void check_chain(const FrameView& frame, const std::string& name);
   void check_trailer(const SegmentCursor& cursor, const std::string& name, std::uint64_t records);
@@ -145,32 +147,15 @@ void Verifier::check_frame_content(const FrameView& frame, const std::string& na
   }
   last_time_ = std::max(last_time_, frame.header.time_ns);
   switch (frame.header.type) {
-    case FrameType::data: {
-      RecordView record;
-      if (!cursor.record_of(frame, record))
-        add(Finding::Kind::damage, name, frame.offset, "record contradicts itself");
-      if (!known_sources_.contains(frame.header.source)) {
-        add(Finding::Kind::damage, name, frame.offset,
-            fmt::format("source {} is not defined", frame.header.source));
-      }
-      check_sequence(frame, name);
+    case FrameType::data:
+      check_record(frame, name, cursor);
       break;
-    }
     case FrameType::source:
       known_sources_.insert(frame.header.source);
       break;
-    case FrameType::gap: {
-      const auto gap = decode_gap(frame.payload);
-      if (!gap) {
-        add(Finding::Kind::damage, name, frame.offset, "GAP frame contradicts itself");
-        break;
-      }
-      ++report_.gaps;
-      report_.reported_lost += gap->count;
-      gaps_.push_back(*gap);
-      if (gap->numbered() && due_ && gap->first.value <= *due_) due_ = std::max(*due_, gap->last.value + 1);
+    case FrameType::gap:
+      check_gap(frame, name);
       break;
-    }
     case FrameType::open:
       check_chain(frame, name);
       break;
@@ -180,6 +165,30 @@ void Verifier::check_frame_content(const FrameView& frame, const std::string& na
     default:
       break;
   }
+}
+
+void Verifier::check_record(const FrameView& frame, const std::string& name, SegmentCursor& cursor) {
+  RecordView record;
+  if (!cursor.record_of(frame, record)) {
+    add(Finding::Kind::damage, name, frame.offset, "record contradicts itself");
+  }
+  if (!known_sources_.contains(frame.header.source)) {
+    add(Finding::Kind::damage, name, frame.offset,
+        fmt::format("source {} is not defined", frame.header.source));
+  }
+  check_sequence(frame, name);
+}
+
+void Verifier::check_gap(const FrameView& frame, const std::string& name) {
+  const auto gap = decode_gap(frame.payload);
+  if (!gap) {
+    add(Finding::Kind::damage, name, frame.offset, "GAP frame contradicts itself");
+    return;
+  }
+  ++report_.gaps;
+  report_.reported_lost += gap->count;
+  gaps_.push_back(*gap);
+  if (gap->numbered() && due_ && gap->first.value <= *due_) due_ = std::max(*due_, gap->last.value + 1);
 }
 
 void Verifier::check_sequence(const FrameView& frame, const std::string& name) {

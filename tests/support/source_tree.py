@@ -31,7 +31,8 @@ class Layer:
 
 def layers() -> dict[str, Layer]:
     table = {}
-    for line in read("src/README.md").splitlines():
+    section = read("src/README.md").split("\n## Layers\n")[1].split("\n## ")[0]
+    for line in section.splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if line.startswith("|") and len(cells) == 3 and re.fullmatch(r"[a-z]+", cells[0]) and cells[0] != "folder":
             table[cells[0]] = Layer(*cells)
