@@ -65,9 +65,14 @@ std::optional<Uuid> parse_uuid(std::string text) {
   return uuid;
 }
 
-bool is_tmpfs(const std::string& directory) {
+bool is_tmpfs(int fd) {
   struct statfs info{};
-  return ::statfs(directory.c_str(), &info) == 0 && info.f_type == TMPFS_MAGIC;
+  return ::fstatfs(fd, &info) == 0 && info.f_type == TMPFS_MAGIC;
+}
+
+bool is_tmpfs(const std::string& directory) {
+  const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return fd && is_tmpfs(fd.get());
 }
 
 /// A fresh page-sized file. Made under another name and renamed, so that nobody maps a half-written one.
@@ -216,10 +221,9 @@ std::optional<ControlReader> ControlReader::open(const std::string& directory) {
   reader.control_ = map_page(reader.control_fd_.get(), PROT_READ);
   if (!reader.control_) return std::nullopt;
   const ControlPage& page = reader.page();
-  if (page.magic != kControlMagic || page.version != kControlVersion ||
-      page.identity.boot_id != current_boot_id()) {
-    return std::nullopt;
-  }
+  if (page.magic != kControlMagic || page.version != kControlVersion) return std::nullopt;
+  // What lies on tmpfs is of this boot by nature; a container may show its readers a boot id of its own.
+  if (!is_tmpfs(reader.control_fd_.get()) && page.identity.boot_id != current_boot_id()) return std::nullopt;
   const UniqueFd wait_fd(::open(wait->c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
   if (wait_fd) reader.wait_ = map_page(wait_fd.get(), PROT_READ | PROT_WRITE);
   if (page.state.load(std::memory_order_acquire) != LogState::running) return std::nullopt;

@@ -89,8 +89,10 @@ class StoreHarness {
 
  private:
   std::span<std::byte> wait_for(std::size_t bytes) {
+    const std::int64_t deadline = monotonic_ns() + 30 * kNanosPerSecond;
     for (;;) {
       if (const auto room = ring->reserve(bytes); !room.empty()) return room;
+      FASTLOGD_CHECK(monotonic_ns() < deadline);  // the store has stopped taking: fail, don't hang
       std::this_thread::yield();
     }
   }

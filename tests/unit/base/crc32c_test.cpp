@@ -1,6 +1,7 @@
 #include "base/crc32c.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <random>
 #include <string_view>
@@ -32,9 +33,6 @@ Bytes random_bytes(std::mt19937_64& random, std::size_t size) {
 void expect_all(std::uint32_t expected, const Bytes& bytes) {
   EXPECT_EQ(crc32c(0, bytes), expected);
   EXPECT_EQ(crc32c_portable(0, bytes), expected);
-  Bytes copy(bytes.size());
-  EXPECT_EQ(copy_crc32c(0, copy.data(), bytes), expected);
-  EXPECT_EQ(copy, bytes);
 }
 
 // RFC 3720 appendix B.4; the RFC prints the bytes in the order they travel, least significant first.
@@ -95,19 +93,31 @@ TEST(Crc32c, ExtendsAFinishedChecksumOverAnyCut) {
     const auto second = std::span(bytes).subspan(cut);
     EXPECT_EQ(crc32c(crc32c(0, first), second), whole);
     EXPECT_EQ(crc32c_portable(crc32c(0, first), second), whole);
-    Bytes copy(bytes.size());
-    const std::uint32_t half = copy_crc32c(0, copy.data(), first);
-    EXPECT_EQ(copy_crc32c(half, copy.data() + cut, second), whole);
-    EXPECT_EQ(copy, bytes);
   }
 }
 
 TEST(Crc32c, CopyTouchesNothingBeyondItsBytes) {
-  for (std::size_t size : {0UL, 1UL, 7UL, 8UL, 13UL, 511UL, 512UL, 700UL}) {
+  for (const std::size_t size : {0UL, 1UL, 7UL, 8UL, 13UL, 31UL, 33UL, 511UL, 512UL, 700UL}) {
     const Bytes from(size, std::byte{0x11});
     Bytes to(size + 16, std::byte{0xee});
-    (void)copy_crc32c(0, to.data() + 8, from);
+    (void)copy_crc32c(0, {}, to.data() + 8, from);
     EXPECT_EQ(std::ranges::count(to, std::byte{0xee}), 16) << size;
+  }
+}
+
+TEST(Crc32c, CopySumsHeadBytesAndPaddingAsOnePiece) {
+  const std::uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  for (std::size_t size = 0; size < 700; ++size) {
+    const Bytes from = random_bytes(random, size);
+    const std::array<std::uint64_t, 5> head{random(), random(), random(), random(), random()};
+    const std::size_t padded = (size + 7) / 8 * 8;
+    Bytes to(padded);
+    const std::uint32_t crc = copy_crc32c(7, head, to.data(), from);
+    EXPECT_EQ(crc, crc32c_portable(crc32c_portable(7, std::as_bytes(std::span(head))), to)) << size;
+    to.resize(size);
+    EXPECT_EQ(to, from);
   }
 }
 
