@@ -15,6 +15,7 @@
 namespace fastlogd::segment {
 namespace {
 
+constexpr std::size_t kCopyBytes = 64 * limits::kKiB;
 constexpr mode_t kWritableMode = 0640;
 
 /// A segment whose header is good, and what recovery found out about it.
@@ -266,7 +267,7 @@ Result<bool> Recovery::save_torn(const Found& found, int fd) {
          false);
     return false;
   }
-  const std::vector<std::byte> zeros(kBlockBytes);
+  const std::vector<std::byte> zeros(kCopyBytes);
   for (std::uint64_t done = 0; done < found.scan.torn_bytes; done += zeros.size()) {
     const std::uint64_t n = std::min<std::uint64_t>(zeros.size(), found.scan.torn_bytes - done);
     if (auto put = files_.write_at(fd, std::span(zeros).first(n), start + done); !put) return put.error();
@@ -286,7 +287,7 @@ Result<std::string> Recovery::copy_aside(const Found& found, int fd) {
   for (int i = 1; files_.status(path).has_value(); ++i) path = fmt::format("{}-{}", stem, i);
   auto copy = files_.open(path, O_WRONLY | O_CREAT | O_EXCL, 0440);
   if (!copy) return copy.error();
-  std::vector<std::byte> buffer(kBlockBytes);
+  std::vector<std::byte> buffer(kCopyBytes);
   Result<> put;
   for (std::uint64_t done = 0; done < found.scan.torn_bytes && put; done += buffer.size()) {
     const std::uint64_t n = std::min<std::uint64_t>(buffer.size(), found.scan.torn_bytes - done);

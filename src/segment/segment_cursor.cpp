@@ -1,10 +1,21 @@
 #include "segment/segment_cursor.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include <fmt/format.h>
 
 namespace fastlogd::segment {
+namespace {
+
+/// What the frame that begins here says it occupies.
+std::size_t whole_frame(std::span<const std::byte> bytes) {
+  std::uint32_t length = 0;
+  if (bytes.size() >= sizeof length) std::memcpy(&length, bytes.data(), sizeof length);
+  return std::max(kFrameHeaderBytes, std::min(padded(length), kBlockBytes));
+}
+
+}  // namespace
 
 Result<SegmentCursor> SegmentCursor::open(FileSystem& files, const std::string& directory,
                                           std::uint64_t index, Access access) {
@@ -48,8 +59,8 @@ FrameStatus SegmentCursor::frame_at(std::uint64_t offset, std::uint64_t limit, F
     }
     status = check_frame(*bytes, offset, salt_, frame);
     if (status == FrameStatus::valid) break;
-    // Once more with all there is up to the limit, and with what has been published since it was buffered.
-    if (status == FrameStatus::short_bytes) wanted = kBlockBytes;
+    // Once more with the whole frame, and with what has been published since it was buffered.
+    if (status == FrameStatus::short_bytes) wanted = whole_frame(*bytes);
     bytes_.forget();
   }
   return status;

@@ -5,10 +5,12 @@
 namespace fastlogd::segment {
 namespace {
 
+constexpr std::size_t kScanBytes = 64 * limits::kKiB;
+
 /// End of the last byte in [from, to) that is not zero; `from` if there is none. An unreadable block counts
 /// as used.
 std::uint64_t end_of_content(FileSystem& files, int fd, std::uint64_t from, std::uint64_t to) {
-  std::vector<std::byte> buffer(kBlockBytes);
+  std::vector<std::byte> buffer(kScanBytes);
   std::uint64_t end = from;
   for (std::uint64_t at = from; at < to; at += buffer.size()) {
     const auto part = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), to - at));

@@ -14,6 +14,8 @@
 namespace fastlogd::segment {
 namespace {
 
+constexpr std::size_t kScanBytes = 64 * limits::kKiB;
+
 struct Jump {
   std::string file;
   std::uint64_t offset = 0;
@@ -239,7 +241,7 @@ void Verifier::check_trailer(const SegmentCursor& cursor, const std::string& nam
 
 void Verifier::check_zero(const SegmentCursor& cursor, const std::string& name, std::uint64_t from,
                           std::uint64_t to, const char* what) {
-  std::vector<std::byte> buffer(std::min<std::uint64_t>(kBlockBytes, to > from ? to - from : 0));
+  std::vector<std::byte> buffer(std::min<std::uint64_t>(kScanBytes, to > from ? to - from : 0));
   for (std::uint64_t at = from; at < to; at += buffer.size()) {
     const auto part = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), to - at));
     const auto got = files_.read_at(cursor.fd(), part, at);
