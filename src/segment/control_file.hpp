@@ -7,7 +7,8 @@
 //   STREAM.wait      readers may write it: one futex word, "somebody sleeps"
 //
 // DIR/LOCK in the stream's directory is locked by the daemon (an open-file-description lock) and names both.
-// The control file means something only while that lock is held and its boot id is this boot's; readers test
+// The control file means something only while that lock is held and it is of this boot (on tmpfs, or by its
+// boot id); readers test
 // the lock with F_OFD_GETLK and never take it.
 //
 //   word            written by            release meets acquire in

@@ -1,6 +1,8 @@
 #include "segment/control_file.hpp"
 
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -78,7 +80,9 @@ TEST(ControlFile, MeansNothingWithoutTheLock) {
   EXPECT_FALSE(ControlReader::open(directory.path()).has_value());
 }
 
-TEST(ControlFile, OfAnotherBootMeansNothing) {
+TEST(ControlFile, OfAnotherBootOnADiskMeansNothing) {
+  std::string disk = "/var/tmp/fastlogd-test-XXXXXX";
+  ASSERT_NE(::mkdtemp(disk.data()), nullptr);
   const TempDirectory directory;
   LiveLog log(directory.path());
   const Uuid earlier_boot{9};
@@ -86,7 +90,14 @@ TEST(ControlFile, OfAnotherBootMeansNothing) {
                                        {.log_uuid = log.log_uuid, .boot_id = earlier_boot, .epoch = 1});
   ASSERT_TRUE(control.has_value());
   control->set_state(LogState::running);
-  EXPECT_FALSE(ControlReader::open(directory.path()).has_value());
+  EXPECT_TRUE(ControlReader::open(directory.path()).has_value()) << "what lies on tmpfs is of this boot";
+  const std::string copy = disk + "/main.control";
+  std::filesystem::copy_file(control->control_path(), copy);
+  ASSERT_TRUE(log.lock->describe(posix_file_system(), copy, control->wait_path(), log.log_uuid));
+  struct statfs info{};
+  ASSERT_EQ(::statfs(copy.c_str(), &info), 0);
+  EXPECT_EQ(ControlReader::open(directory.path()).has_value(), info.f_type == TMPFS_MAGIC);
+  std::filesystem::remove_all(disk);
 }
 
 TEST(ControlFile, IsLeftWhenTheDaemonStopsOrIsReplaced) {
