@@ -31,8 +31,8 @@ inline constexpr unsigned kUnsealedSegmentsMax = 4;  // start scans all of them
 // Rings and io.
 inline constexpr std::size_t kRingBytesDefault = 8 * kMiB;
 inline constexpr std::size_t kRingBytesMin = 2 * kMiB;
-inline constexpr std::size_t kReadBytes = 256 * kKiB;   // one receive of a stream socket
-inline constexpr std::size_t kBlockMessagesMax = 8192;  // descriptors of one ring block
+inline constexpr std::size_t kReadBytes = 64 * kKiB;    // one receive of a stream socket
+inline constexpr std::size_t kBlockMessagesMax = 2048;  // descriptors of one ring block
 inline constexpr unsigned kDatagramBatch = 64;          // slots of one recvmmsg
 inline constexpr std::size_t kSourcesPerThreadMax = 4096;
 inline constexpr unsigned kIoThreadsMax = 64;

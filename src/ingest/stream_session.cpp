@@ -17,7 +17,7 @@
 namespace fastlogd::ingest {
 namespace {
 
-constexpr std::size_t kReadBudget = 2 * limits::kReadBytes;  // per wake: then it is somebody else's turn
+constexpr std::size_t kReadBudget = 8 * limits::kReadBytes;  // per wake: then it is somebody else's turn
 constexpr std::size_t kFramedAtOnce = 128;
 constexpr std::size_t kTailBytesMin = 4096;
 constexpr std::int64_t kIdleNanos = kNanosPerSecond;
