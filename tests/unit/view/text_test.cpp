@@ -212,5 +212,17 @@ TEST(OutputFormats, HaveTheNamesOfJournalctl) {
   EXPECT_EQ(parse_output_format("export"), std::nullopt);
 }
 
+TEST(AppendEscaped, FindsAControlCharacterAtAnyPlace) {
+  for (std::size_t size = 1; size < 50; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string text(size, '\t');
+      text[at] = '\x1b';
+      std::string out;
+      append_escaped(out, text);
+      EXPECT_EQ(out, std::string(at, '\t') + "\\x1b" + std::string(size - at - 1, '\t')) << size << ' ' << at;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace fastlogd::view
