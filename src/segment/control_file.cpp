@@ -134,8 +134,10 @@ Result<> DirectoryLock::describe(FileSystem& files, const std::string& control, 
                                  const Uuid& log_uuid) {
   const std::string text =
       fmt::format("log={}\npid={}\ncontrol={}\nwait={}\n", to_string(log_uuid), ::getpid(), control, wait);
-  if (::ftruncate(fd_.get(), 0) != 0) return errno_error("truncate LOCK");  // nobody maps it
+  // Over the old text first, cut then: a kill between the two leaves lines behind ours, never an empty file that has
+  // forgotten which log this is.
   if (auto done = files.write_at(fd_.get(), std::as_bytes(std::span(text)), 0); !done) return done;
+  if (::ftruncate(fd_.get(), static_cast<off_t>(text.size())) != 0) return errno_error("truncate LOCK");
   log_uuid_ = log_uuid;
   return files.sync_data(fd_.get());
 }
