@@ -14,7 +14,6 @@ from harness.paths import CORPUS, Unavailable, tool
 from harness.rounds import Folder, run_json, socket_round, tool_round
 
 GIB = 1 << 30
-SYSLOG_NG, SYSLOG_NG_RAW = "syslog-ng", "syslog-ng, no-parse"
 
 
 @dataclasses.dataclass
@@ -184,10 +183,6 @@ def fastlogd_interval() -> servers.Server:
     return servers.Fastlogd(interval=True)
 
 
-def syslog_ng_raw() -> servers.Server:
-    return servers.SyslogNg(parse=False)
-
-
 def unix_stream(sizes: Sizes) -> Scenario:
     ours, text = "fastlogd", "fastlogd with text file"
     return _over_sockets(Scenario(
@@ -203,12 +198,10 @@ def unix_stream_syslog(sizes: Sizes) -> Scenario:
     return _over_sockets(Scenario(
         "syslog", "Unix stream, HDFS lines with a <13> header", _UNTIL + "Every line starts with `<13>`.", "messages",
         "the sender's write of 64 lines", [],
-        [Pair(ours, servers.Rsyslog.name, 7, 10), Pair(ours, SYSLOG_NG, 7, 10),
-         Pair(ours, SYSLOG_NG_RAW, 7, 10),
-         Pair(text, servers.Rsyslog.name), Pair(text, SYSLOG_NG)]),
+        [Pair(ours, servers.Rsyslog.name, 7, 10), Pair(ours, servers.SyslogNg.name, 7, 10),
+         Pair(text, servers.Rsyslog.name), Pair(text, servers.SyslogNg.name)]),
         "unix-stream", "<13>", sizes.stream_messages,
-        [(servers.Fastlogd, 1), (servers.Rsyslog, 0.5), (servers.SyslogNg, 0.5), (syslog_ng_raw, 0.5),
-         (fastlogd_with_text, 1)])
+        [(servers.Fastlogd, 1), (servers.Rsyslog, 0.5), (servers.SyslogNg, 0.5), (fastlogd_with_text, 1)])
 
 
 def unix_datagram(sizes: Sizes) -> Scenario:
@@ -216,7 +209,7 @@ def unix_datagram(sizes: Sizes) -> Scenario:
     return _over_sockets(Scenario(
         "datagram", "Unix datagrams, HDFS lines with a <13> header", _UNTIL + "sendmmsg(2) of 64 datagrams.", "messages",
         "the sender's sendmmsg of 64 datagrams", [],
-        [Pair(ours, servers.Discard.name, 0.8), Pair(ours, servers.Rsyslog.name), Pair(ours, SYSLOG_NG),
+        [Pair(ours, servers.Discard.name, 0.8), Pair(ours, servers.Rsyslog.name), Pair(ours, servers.SyslogNg.name),
          Pair(ours, servers.Journald.name)]),
         "unix-datagram", "<13>", sizes.datagrams,
         [(servers.Fastlogd, 1), (servers.Discard, 1), (servers.Rsyslog, sizes.slow_share),
