@@ -91,7 +91,8 @@ std::shared_ptr<const config::Config> load_config(const TargetOptions& options) 
 std::vector<Stream> find_streams(const TargetOptions& options) {
   if (!options.directory.empty()) return streams_in(options.directory);
   std::vector<Stream> streams;
-  const auto config = load_config(options);  // held: a range-for keeps only what the expression itself returns
+  const auto config =
+      load_config(options);  // held: a range-for keeps only what the expression itself returns
   for (const auto& stream : config->streams) {
     streams.push_back({stream.store.name, stream.store.directory});
   }

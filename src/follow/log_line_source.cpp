@@ -49,6 +49,9 @@ Fill LogLineSource::fill(TextBuffer& into, std::size_t bytes_target) {
         return fill;
     }
     if (item.kind == segment::LogItem::Kind::gap) {
+      // How many went with segments that were removed, the next record's number tells.
+      const bool told_by_next = item.gap.reason == ingress::LossReason::retention && !item.gap.numbered();
+      if (told_by_next && last_.value != 0) continue;
       append_gap(into, item.gap, fill);
       continue;
     }

@@ -57,6 +57,8 @@ class Recovery {
   Result<> open_all();
   Result<> examine_all();
   Result<bool> examine(Found& found);
+  void examine_sealed(Found& found, SegmentCursor& cursor);
+  Result<bool> examine_unsealed(Found& found, SegmentCursor& cursor);
   void collect_known_gaps(SegmentCursor& cursor);
   void find_durable();
   Result<> close_unsealed();
@@ -153,35 +155,45 @@ Result<bool> Recovery::examine(Found& found) {
   }
   auto cursor = SegmentCursor::open(files_, directory_, header.index, Access::pread);
   if (!cursor) return cursor.error();
-  FrameView frame;
   if (found.file.trailer) {
-    const FileTrailer& trailer = *found.file.trailer;
-    found.sealed = true;
-    found.first_sequence = trailer.first_sequence;
-    found.last_sequence = trailer.last_sequence;
-    found.end_offset = trailer.end_offset;
-    found.damaged = trailer.state == TrailerState::damaged;
-    if (found.damaged) found.scan.told_sequence = look_behind(*cursor, trailer.end_offset).told_sequence;
-    collect_known_gaps(*cursor);
-  } else {
-    found.scan = scan_unsealed(files_, *cursor);
-    if (found.scan.unused) {
-      if (auto done = files_.unlink(directory_ + "/" + name); !done) return done.error();
-      return false;
-    }
-    if (found.scan.no_open) {
-      if (auto done = set_aside(name, "its first frame is damaged"); !done) return done.error();
-      return false;
-    }
-    found.first_sequence = found.scan.first_sequence;
-    found.last_sequence = found.scan.last_sequence;
-    found.end_offset = found.scan.valid_end;
-    known_gaps_.insert(known_gaps_.end(), found.scan.gaps.begin(), found.scan.gaps.end());
+    examine_sealed(found, *cursor);
+  } else if (auto keep = examine_unsealed(found, *cursor); !keep || !*keep) {
+    return keep;
   }
+  FrameView frame;
   if (cursor->peek_block(0, frames_end(header.segment_bytes), frame) &&
       frame.header.type == FrameType::open) {
     if (const auto open = decode_open(frame.payload)) found.open = *open;
   }
+  return true;
+}
+
+void Recovery::examine_sealed(Found& found, SegmentCursor& cursor) {
+  const FileTrailer& trailer = *found.file.trailer;
+  found.sealed = true;
+  found.first_sequence = trailer.first_sequence;
+  found.last_sequence = trailer.last_sequence;
+  found.end_offset = trailer.end_offset;
+  found.damaged = trailer.state == TrailerState::damaged;
+  if (found.damaged) found.scan.told_sequence = look_behind(cursor, trailer.end_offset).told_sequence;
+  collect_known_gaps(cursor);
+}
+
+Result<bool> Recovery::examine_unsealed(Found& found, SegmentCursor& cursor) {
+  const std::string name = segment_name(found.file.header.index);
+  found.scan = scan_unsealed(files_, cursor);
+  if (found.scan.unused) {
+    if (auto done = files_.unlink(directory_ + "/" + name); !done) return done.error();
+    return false;
+  }
+  if (found.scan.no_open) {
+    if (auto done = set_aside(name, "its first frame is damaged"); !done) return done.error();
+    return false;
+  }
+  found.first_sequence = found.scan.first_sequence;
+  found.last_sequence = found.scan.last_sequence;
+  found.end_offset = found.scan.valid_end;
+  known_gaps_.insert(known_gaps_.end(), found.scan.gaps.begin(), found.scan.gaps.end());
   return true;
 }
 

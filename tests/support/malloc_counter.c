@@ -55,7 +55,9 @@ void* memalign(size_t alignment, size_t bytes) {
   count_one();
   return __libc_memalign(alignment, bytes);
 }
-void* aligned_alloc(size_t alignment, size_t bytes) { return memalign(alignment, bytes); }
+void* aligned_alloc(size_t alignment, size_t bytes) {
+  return memalign(alignment, bytes);
+}
 int posix_memalign(void** to, size_t alignment, size_t bytes) {
   *to = memalign(alignment, bytes);
   return *to ? 0 : 12;

@@ -1,78 +1,17 @@
-#include "segment/recovery.hpp"
-
+// One recovery of one directory; repeated ones: recovery_repeated_test.cpp.
 #include <sys/stat.h>
-
-#include <algorithm>
 
 #include <gtest/gtest.h>
 
-#include "segment/verify.hpp"
-#include "support/log_builder.hpp"
+#include "recovery_fixture.hpp"
 #include "support/passing_file_system.hpp"
-#include "support/temp_directory.hpp"
 
 namespace fastlogd::segment {
 namespace {
 
 using test::LogBuilder;
-using test::read_to_end;
 using test::records;
 using test::TempDirectory;
-
-RecoveryReport recover_log(const LogBuilder& log, FileSystem& files = posix_file_system()) {
-  auto report = recover(files, log.directory(), log.log_uuid);
-  EXPECT_TRUE(report.has_value()) << report.error().message();
-  return report ? std::move(*report) : RecoveryReport{};
-}
-
-std::vector<std::string> names(const std::string& directory) {
-  auto list = posix_file_system().list(directory).value();
-  std::erase(list, "LOCK");
-  return list;
-}
-
-std::vector<std::string> read(const std::string& directory) {
-  auto reader = LogReader::open(directory, Access::pread);
-  return reader ? read_to_end(*reader) : std::vector<std::string>{};
-}
-
-void expect_sound(const std::string& directory) {
-  const auto report = verify_directory(directory, {});
-  ASSERT_TRUE(report.has_value());
-  for (const auto& finding : report->findings) {
-    EXPECT_EQ(finding.kind, Finding::Kind::note)
-        << finding.file << ":" << finding.offset << " " << finding.text;
-  }
-}
-
-bool says(const RecoveryReport& report, const std::string& text, bool damage) {
-  return std::any_of(report.notes.begin(), report.notes.end(), [&](const RecoveryNote& note) {
-    return note.damage == damage && note.text.find(text) != std::string::npos;
-  });
-}
-
-/// Everything a next start depends on.
-void expect_same(const RecoveryReport& a, const RecoveryReport& b) {
-  EXPECT_EQ(a.epoch, b.epoch);
-  EXPECT_EQ(a.next_index, b.next_index);
-  EXPECT_EQ(a.next_sequence, b.next_sequence);
-  EXPECT_EQ(a.log_uuid, b.log_uuid);
-  EXPECT_EQ(a.previous_uuid, b.previous_uuid);
-  EXPECT_EQ(a.previous_end_offset, b.previous_end_offset);
-  EXPECT_EQ(a.oldest, b.oldest);
-  EXPECT_EQ(a.segments.size(), b.segments.size());
-}
-
-/// A new run as the store would begin it: the gaps right behind the OPEN.
-void restart(LogBuilder& log, const RecoveryReport& report, int new_records) {
-  log.epoch = report.epoch;
-  log.next_index = report.next_index;
-  log.next_sequence = report.next_sequence;
-  log.begin();
-  for (const Gap& gap : report.gaps) ASSERT_TRUE(log.writer.append_gap(gap));
-  log.add_records(new_records);
-  log.seal();
-}
 
 TEST(Recovery, OfANewDirectoryBeginsALog) {
   const TempDirectory directory;
@@ -322,61 +261,6 @@ TEST(Recovery, SetsASegmentAsideWhoseFirstFrameIsDamaged) {
   EXPECT_TRUE(report.segments.empty());
 }
 
-TEST(Recovery, TellsAMissingMiddleOnceAndOnlyOnce) {
-  const TempDirectory directory;
-  LogBuilder log(directory.path());
-  for (int i = 0; i < 3; ++i) {
-    log.begin();
-    log.add_records(10);
-    log.seal();
-  }
-  ASSERT_EQ(::unlink(log.path(2).c_str()), 0);
-  for (int run = 0; run < 4; ++run) {
-    const auto report = recover_log(log);
-    ASSERT_EQ(report.gaps.size(), run == 0 ? 1U : 0U) << "start " << run;
-    if (run == 0) {
-      EXPECT_EQ(report.gaps[0].first.value, 11U);
-      EXPECT_EQ(report.gaps[0].last.value, 20U);
-      EXPECT_TRUE(says(report, "a segment is missing", true));
-    }
-    EXPECT_EQ(report.epoch, static_cast<std::uint64_t>(run) + 2) << "the epoch grows with every run";
-    restart(log, report, 1);
-  }
-  const auto report = verify_directory(directory.path(), {});
-  EXPECT_FALSE(report->has_unaccounted_gap());
-  EXPECT_EQ(report->reported_lost, 10U);
-}
-
-TEST(Recovery, RepeatsAGapThatItsFirstAttemptDidNotLiveToWrite) {
-  const TempDirectory directory;
-  LogBuilder log(directory.path());
-  for (int i = 0; i < 3; ++i) {
-    log.begin();
-    log.add_records(10);
-    log.seal();
-  }
-  ASSERT_EQ(::unlink(log.path(2).c_str()), 0);
-  EXPECT_EQ(recover_log(log).gaps.size(), 1U);
-  EXPECT_EQ(recover_log(log).gaps.size(), 1U) << "no GAP frame says it yet";
-}
-
-TEST(Recovery, RevivesNoFrameOfATornTail) {
-  const TempDirectory directory;
-  LogBuilder log(directory.path());
-  log.begin();
-  log.add_records(5);
-  const std::uint64_t end = log.writer.offset();
-  log.add_records(5);  // whole frames behind a hole: not trusted
-  test::poke(log.current_path(), end, std::vector<std::byte>(8));
-  const auto stale = test::read_file(log.current_path());
-  (void)recover_log(log);
-  // Whatever comes back to the old place, and in whatever new segment: it is not served.
-  restart(log, recover_log(log), 0);
-  auto fresh = std::span(stale).subspan(end, 400);
-  test::poke(log.path(log.next_index - 1), log.writer.offset(), fresh);
-  EXPECT_EQ(read(directory.path()), records(1, 5));
-}
-
 TEST(Recovery, RecoversASealedSegmentWhoseTrailerIsDamagedEvenIfItIsReadOnly) {
   class OrdinaryUser : public test::PassingFileSystem {
     Result<UniqueFd> open(const std::string& path, int flags, mode_t mode) override {
@@ -425,78 +309,6 @@ TEST(Recovery, StartsOnAFullDiskThatCannotTakeATornTail) {
       << "what can't be saved is kept";
   EXPECT_EQ(read(directory.path()), records(1, 5));
   EXPECT_EQ(names(directory.path()).size(), 1U);
-}
-
-TEST(Recovery, GivesTheSameAnswerWhereverItsFirstAttemptFails) {
-  /// Fails every operation that changes something, from the n-th on, as a crash there would.
-  class DiesAt : public test::PassingFileSystem {
-   public:
-    explicit DiesAt(int after) : left_(after) {}
-    bool dead() const { return left_ < 0; }
-
-   private:
-    Result<> step() {
-      if (--left_ < 0) return Error{std::error_code(EIO, std::system_category()), "dead"};
-      return {};
-    }
-    Result<> write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) override {
-      if (auto alive = step(); !alive) return alive;
-      return test::PassingFileSystem::write_at(fd, bytes, offset);
-    }
-    Result<> rename(const std::string& from, const std::string& to) override {
-      if (auto alive = step(); !alive) return alive;
-      return test::PassingFileSystem::rename(from, to);
-    }
-    Result<> unlink(const std::string& path) override {
-      if (auto alive = step(); !alive) return alive;
-      return test::PassingFileSystem::unlink(path);
-    }
-    Result<> sync_data(int fd) override {
-      if (auto alive = step(); !alive) return alive;
-      return test::PassingFileSystem::sync_data(fd);
-    }
-    Result<> punch(int fd, std::uint64_t offset, std::uint64_t bytes) override {
-      if (auto alive = step(); !alive) return alive;
-      return test::PassingFileSystem::punch(fd, offset, bytes);
-    }
-    Result<> set_mode(int fd, mode_t mode) override {
-      if (auto alive = step(); !alive) return alive;
-      return test::PassingFileSystem::set_mode(fd, mode);
-    }
-    int left_;
-  };
-  const TempDirectory directory;
-  LogBuilder log(directory.path() + "/original");
-  log.begin();
-  log.add_records(5);
-  log.seal_frame();
-  log.begin();
-  log.add_records(5);
-  const std::uint64_t end = log.writer.offset();
-  log.add_records(5);
-  test::poke(log.current_path(), end, std::vector<std::byte>(8));
-  log.prepare();
-  log.prepare();
-  test::flip_bit(log.current_path(), 30, 0);
-  bool died = true;
-  for (int after = 0; died; ++after) {
-    SCOPED_TRACE(after);
-    ASSERT_LT(after, 100);
-    const std::string copy = directory.path() + "/" + std::to_string(after);
-    std::filesystem::copy(log.directory(), copy);
-    DiesAt files(after);
-    const auto first = recover(files, copy, log.log_uuid);
-    died = files.dead();
-    const auto second = recover(posix_file_system(), copy, log.log_uuid);
-    ASSERT_TRUE(second.has_value()) << second.error().message();
-    EXPECT_EQ(second->next_sequence, 11U);
-    EXPECT_EQ(second->next_index, 5U);
-    EXPECT_EQ(second->epoch, 2U);
-    EXPECT_EQ(second->segments.size(), 2U);
-    EXPECT_EQ(read(copy), records(1, 10));
-    expect_sound(copy);
-    std::filesystem::remove_all(copy);
-  }
 }
 
 }  // namespace
