@@ -129,7 +129,9 @@ TEST_F(FileSystemTest, MappingMovesAndUnmapsOnce) {
   const UniqueFd fd = create("a");
   constexpr std::size_t kSize = (std::size_t{20} << 20) + 4096;  // more than two slices, and a rest
   ASSERT_EQ(::ftruncate(fd.get(), kSize), 0);
-  Mapping first = std::move(*files_.map(fd.get(), 0, kSize, PROT_READ, MAP_SHARED));
+  auto mapped = files_.map(fd.get(), 0, kSize, PROT_READ, MAP_SHARED);
+  ASSERT_TRUE(mapped);
+  Mapping first = std::move(*mapped);
   std::byte* const address = first.data();
   Mapping second = std::move(first);
   EXPECT_EQ(second.data(), address);
