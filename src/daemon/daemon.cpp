@@ -68,8 +68,7 @@ Result<> Daemon::start() {
       {"control socket", &Daemon::open_control}, {"threads", &Daemon::start_threads},
   };
   for (const auto& [name, work] : parts) {
-    if (auto done = start_part(name, std::bind_front(work, this)); !done)
-      return done.error();
+    if (auto done = start_part(name, std::bind_front(work, this)); !done) return done.error();
   }
   return {};
 }

@@ -1,6 +1,7 @@
 #include "ingest/block_writer.hpp"
 
 #include <cstring>
+#include <new>
 
 namespace fastlogd::ingest {
 namespace {
@@ -36,6 +37,7 @@ bool BlockWriter::begin(std::size_t payload_bytes_max, std::size_t messages_max)
   messages_max_ = messages_max;
   payload_bytes_ = messages_ = definition_bytes_ = 0;
   truncated_ = malformed_ = 0;
+  unnamed_slot_.reset();
   sources_.begin_block();
   return true;
 }
@@ -59,6 +61,38 @@ bool BlockWriter::add(std::string_view message, bool truncated, bool malformed, 
   if (messages_ == messages_max_) return false;
   const wire::ParsedMessage parsed =
       malformed ? whole_and_malformed() : wire::parse_message(message, origin.format, context_);
+  const std::optional<SourceTable::Slot> slot = slot_of(parsed, origin, hint);
+  if (!slot) return false;
+
+  RecordFlags flags = parsed.flags;
+  if (truncated) flags.bits |= RecordFlags::kTruncated;
+  truncated_ += flags.truncated() ? 1 : 0;
+  malformed_ += flags.malformed() ? 1 : 0;
+  const char* slice = message.data() + parsed.slice_offset;
+  const std::uint16_t procid_back = back_offset(slice, parsed.procid);
+  const std::uint16_t msgid_back = back_offset(slice, parsed.msgid);
+  // In place: a copy right behind the stores of its fields would wait until these have left the store buffer.
+  new (base_ + ingress::block_bytes(payload_bytes_, messages_)) ingress::Descriptor{
+      .slice_offset = static_cast<std::uint32_t>(slice - payload()),
+      .slice_bytes = static_cast<std::uint32_t>(message.size() - parsed.slice_offset),
+      .source_slot = *slot,
+      .message_start = parsed.message_start,
+      .sender_time_ns = parsed.sender_time_ns,
+      .procid_back = procid_back,
+      .msgid_back = msgid_back,
+      .procid_bytes = static_cast<std::uint8_t>(procid_back == 0 ? 0 : parsed.procid.size()),
+      .msgid_bytes = static_cast<std::uint8_t>(msgid_back == 0 ? 0 : parsed.msgid.size()),
+      .priority = parsed.priority,
+      .flags = flags,
+  };
+  ++messages_;
+  return true;
+}
+
+std::optional<SourceTable::Slot> BlockWriter::slot_of(const wire::ParsedMessage& parsed,
+                                                      const MessageOrigin& origin, SourceHint& hint) {
+  const bool unnamed = origin.of_whole_block && parsed.host.empty() && parsed.identifier.empty();
+  if (unnamed && unnamed_slot_) return unnamed_slot_;
   SourceView source = origin.attested;
   source.host = parsed.host;
   if (!parsed.identifier.empty()) {
@@ -66,32 +100,12 @@ bool BlockWriter::add(std::string_view message, bool truncated, bool malformed, 
   } else if (source.identifier.empty() && origin.process_names != nullptr && source.pid != kUnknownId) {
     source.identifier = origin.process_names->name_of(source.pid, now_ns_);
   }
-  const std::optional<SourceTable::Slot> slot = slot_of(source, hint);
-  if (!slot) return false;
-
-  const char* slice = message.data() + parsed.slice_offset;
-  ingress::Descriptor descriptor{
-      .slice_offset = static_cast<std::uint32_t>(slice - payload()),
-      .slice_bytes = static_cast<std::uint32_t>(message.size() - parsed.slice_offset),
-      .source_slot = *slot,
-      .message_start = parsed.message_start,
-      .sender_time_ns = parsed.sender_time_ns,
-      .procid_back = back_offset(slice, parsed.procid),
-      .msgid_back = back_offset(slice, parsed.msgid),
-      .priority = parsed.priority,
-      .flags = parsed.flags,
-  };
-  if (descriptor.procid_back != 0) descriptor.procid_bytes = static_cast<std::uint8_t>(parsed.procid.size());
-  if (descriptor.msgid_back != 0) descriptor.msgid_bytes = static_cast<std::uint8_t>(parsed.msgid.size());
-  if (truncated) descriptor.flags.bits |= RecordFlags::kTruncated;
-  truncated_ += descriptor.flags.truncated() ? 1 : 0;
-  malformed_ += descriptor.flags.malformed() ? 1 : 0;
-  std::memcpy(base_ + ingress::block_bytes(payload_bytes_, messages_), &descriptor, sizeof descriptor);
-  ++messages_;
-  return true;
+  const std::optional<SourceTable::Slot> slot = find_or_define(source, hint);
+  if (unnamed) unnamed_slot_ = slot;
+  return slot;
 }
 
-std::optional<SourceTable::Slot> BlockWriter::slot_of(const SourceView& source, SourceHint& hint) {
+std::optional<SourceTable::Slot> BlockWriter::find_or_define(const SourceView& source, SourceHint& hint) {
   if (!sources_.holds(hint.slot, source)) {
     std::optional<SourceTable::Slot> slot = sources_.find(source);
     if (!slot) {

@@ -23,7 +23,8 @@ struct MessageOrigin {
   SourceView attested;  ///< transport, uid, gid, pid; identifier if the message names none
   wire::MessageFormat format = wire::MessageFormat::automatic;
   ProcessNames* process_names =
-      nullptr;  ///< asked by attested pid if nobody names an identifier; may be null
+      nullptr;                  ///< asked by attested pid if nobody names an identifier; may be null
+  bool of_whole_block = false;  ///< every message of a block has this origin, unchanged
 };
 
 /// A sender's last slot, kept by its session: most senders repeat themselves.
@@ -89,7 +90,9 @@ class BlockWriter {
   [[nodiscard]] std::size_t reservation(std::size_t payload_bytes, std::size_t messages) const {
     return kDefinitionBytesMax + ingress::block_bytes(payload_bytes, messages);
   }
-  [[nodiscard]] std::optional<SourceTable::Slot> slot_of(const SourceView& source, SourceHint& hint);
+  [[nodiscard]] std::optional<SourceTable::Slot> slot_of(const wire::ParsedMessage& parsed,
+                                                         const MessageOrigin& origin, SourceHint& hint);
+  [[nodiscard]] std::optional<SourceTable::Slot> find_or_define(const SourceView& source, SourceHint& hint);
   [[nodiscard]] std::size_t put_definitions_first(std::size_t block_bytes);
 
   ring::ByteRing* ring_;
@@ -104,6 +107,8 @@ class BlockWriter {
   std::uint64_t malformed_ = 0;
   std::int64_t now_ns_ = 0;
   wire::ParseContext context_{0, 0, false};
+  std::optional<SourceTable::Slot>
+      unnamed_slot_;  // of this block's messages that name nobody, if of one origin
   bool dirty_ = false;
 };
 

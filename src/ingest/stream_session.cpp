@@ -34,6 +34,7 @@ StreamSession::StreamSession(IoThread& thread, ListenerPtr listener, UniqueFd fd
       framer_(listener_->framing(), thread.limits().record_bytes_max) {
   origin_.attested.transport = listener_->transport();
   origin_.format = listener_->format();
+  origin_.of_whole_block = true;
   if (listener_->options.transport == ListenerTransport::unix_stream) look_up_peer();
   last_read_ns_ = tick_ns_ = monotonic_ns();
   counters().open_connections.fetch_add(1, std::memory_order_relaxed);

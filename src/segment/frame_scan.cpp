@@ -47,21 +47,36 @@ std::uint64_t skip_block_rest(std::uint64_t offset) {
   return block_end - offset < kFrameHeaderBytes ? block_end : offset;
 }
 
+namespace {
+
+bool decode_extension(std::span<const std::byte> bytes, std::size_t slice_bytes, RecordView& record) {
+  Extension extension;
+  if (!read_extension(bytes, slice_bytes, extension)) return false;
+  record.sender_time_ns = extension.sender_time_ns;
+  record.message_start = extension.message_start;
+  record.procid = extension.procid;
+  record.msgid = extension.msgid;
+  return true;
+}
+
+}  // namespace
+
 bool decode_record(const FrameView& frame, RecordView& record) {
   const std::size_t extension_size = std::size_t{frame.header.extension_words} * 8;
   if (extension_size > frame.payload.size()) return false;
   const auto slice = frame.payload.subspan(extension_size);
-  Extension extension;
-  if (!read_extension(frame.payload.first(extension_size), slice.size(), extension)) return false;
+  if (extension_size == 0) {  // a raw line: nothing to look at, and nothing to carry over through the stack
+    record.sender_time_ns = kNoTime;
+    record.message_start = 0;
+    record.procid = record.msgid = {};
+  } else if (!decode_extension(frame.payload.first(extension_size), slice.size(), record)) {
+    return false;
+  }
   record.sequence = Sequence{frame.header.sequence};
   record.receive_time_ns = frame.header.time_ns;
-  record.sender_time_ns = extension.sender_time_ns;
   record.priority = Priority{frame.header.priority};
   record.flags = RecordFlags{frame.header.flags};
   record.slice = std::string_view(reinterpret_cast<const char*>(slice.data()), slice.size());
-  record.message_start = extension.message_start;
-  record.procid = extension.procid;
-  record.msgid = extension.msgid;
   return frame.header.priority <= kPriorityMax;
 }
 

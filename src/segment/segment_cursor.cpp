@@ -77,15 +77,26 @@ FrameStatus SegmentCursor::next(std::uint64_t limit, FrameView& frame) {
 
 bool SegmentCursor::record_of(const FrameView& frame, RecordView& record) const {
   if (!decode_record(frame, record)) return false;
-  const auto found = sources_.find(frame.header.source);
-  record.source = found == sources_.end() ? SourceView{} : found->second.view();
+  record.source = source_of(frame.header.source);
   return true;
+}
+
+/// Remembers the last one it looked up: most records come from the sender of the record before.
+const SourceView& SegmentCursor::source_of(std::uint32_t number) const {
+  if (number != last_source_number_) {
+    const auto found = sources_.find(number);
+    last_source_ =
+        found == sources_.end() ? SourceView{} : found->second.view();  // nodes of the map stay put
+    last_source_number_ = number;
+  }
+  return last_source_;
 }
 
 void SegmentCursor::learn(const FrameView& frame) {
   if (frame.header.type != FrameType::source) return;
   if (auto decoded = decode_source(frame.payload)) {
     sources_.insert_or_assign(frame.header.source, std::move(decoded->source));
+    last_source_number_.reset();
   }
 }
 
@@ -102,6 +113,7 @@ Result<> SegmentCursor::learn_chain(std::uint64_t last_source_offset) {
     if (!decoded || sources_.contains(frame.header.source)) return {};
     const std::uint64_t previous = decoded->previous_source_offset;
     sources_.emplace(frame.header.source, std::move(decoded->source));
+    last_source_number_.reset();
     if (previous >= at) return {};
     at = previous;
   }

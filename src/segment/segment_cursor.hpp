@@ -62,6 +62,7 @@ class SegmentCursor {
  private:
   SegmentCursor() = default;
   void learn(const FrameView& frame);
+  [[nodiscard]] const SourceView& source_of(std::uint32_t number) const;
   [[nodiscard]] Result<> learn_chain(std::uint64_t last_source_offset);
 
   FileSystem* files_ = nullptr;
@@ -71,6 +72,8 @@ class SegmentCursor {
   std::uint32_t salt_ = 0;
   std::uint64_t offset_ = kHeaderBytes;
   std::unordered_map<std::uint32_t, StoredSource> sources_;
+  mutable SourceView last_source_;
+  mutable std::optional<std::uint32_t> last_source_number_;
   Error error_;
 };
 

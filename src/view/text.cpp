@@ -45,25 +45,47 @@ bool byte_may_need_escape(unsigned char byte) {
   return (byte < 0x20 && byte != '\t') || byte == 0x7f || byte == kC1Lead;
 }
 
-/// Says yes a little too often (any 0xc2). Sixteen bytes a step: this runs over every byte of the text file.
-bool may_need_escape(std::string_view text) {
-  std::size_t i = 0;
 #if defined(__SSE2__)
-  const __m128i last_control = _mm_set1_epi8(0x1f);
-  const __m128i tab = _mm_set1_epi8('\t');
-  const __m128i del = _mm_set1_epi8(0x7f);
-  const __m128i c1_lead = _mm_set1_epi8(static_cast<char>(kC1Lead));
-  __m128i found = _mm_setzero_si128();
-  for (; i + sizeof(__m128i) <= text.size(); i += sizeof(__m128i)) {
-    __m128i bytes;
-    std::memcpy(&bytes, text.data() + i, sizeof bytes);
-    const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
-    found = _mm_or_si128(found, _mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), control));
-    found = _mm_or_si128(found, _mm_or_si128(_mm_cmpeq_epi8(bytes, del), _mm_cmpeq_epi8(bytes, c1_lead)));
+__m128i load16(const char* at) {
+  __m128i bytes;
+  std::memcpy(&bytes, at, sizeof bytes);
+  return bytes;
+}
+
+/// Does `test` find a byte in `text` (16 bytes or more)? The last step looks at some bytes again.
+template <class Test>
+bool any_byte(std::string_view text, Test test) {
+  constexpr std::size_t kStep = sizeof(__m128i);
+  __m128i found = test(load16(text.data() + text.size() - kStep));
+  for (std::size_t i = 0; i + kStep < text.size(); i += kStep) {
+    found = _mm_or_si128(found, test(load16(text.data() + i)));
   }
-  if (_mm_movemask_epi8(found) != 0) return true;
+  return _mm_movemask_epi8(found) != 0;
+}
+
+/// Signed and one higher, everything but 0x20..0x7e is below 0x21: two instructions.
+__m128i not_printable_ascii(__m128i bytes) {
+  return _mm_cmplt_epi8(_mm_add_epi8(bytes, _mm_set1_epi8(1)), _mm_set1_epi8(0x21));
+}
+
+__m128i may_need_escape(__m128i bytes) {
+  const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+  const __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+  const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+  const __m128i c1_lead = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(static_cast<char>(kC1Lead)));
+  return _mm_or_si128(_mm_andnot_si128(tab, control), _mm_or_si128(del, c1_lead));
+}
 #endif
-  return std::any_of(text.begin() + static_cast<std::ptrdiff_t>(i), text.end(),
+
+/// Says yes a little too often (any 0xc2). This runs over every byte of the text file, and most of it is ASCII.
+bool may_need_escape(std::string_view text) {
+#if defined(__SSE2__)
+  if (text.size() >= sizeof(__m128i)) {
+    return any_byte(text, not_printable_ascii) &&
+           any_byte(text, [](__m128i bytes) { return may_need_escape(bytes); });
+  }
+#endif
+  return std::any_of(text.begin(), text.end(),
                      [](char c) { return byte_may_need_escape(static_cast<unsigned char>(c)); });
 }
 
@@ -146,8 +168,28 @@ void RecordRenderer::append_time(std::string& out, std::int64_t time_ns) {
   }
 }
 
+bool RecordRenderer::Sender::is_of(const RecordView& record) const {
+  const SourceView& source = record.source;
+  return pid == source.pid && transport == source.transport && procid == record.procid &&
+         identifier == source.identifier && host == source.host;
+}
+
+void RecordRenderer::append_sender(std::string& out, const RecordView& record) {
+  if (sender_.text.empty() || !sender_.is_of(record)) {
+    const SourceView& source = record.source;
+    sender_.transport = source.transport;
+    sender_.pid = source.pid;
+    sender_.host = source.host;
+    sender_.identifier = source.identifier;
+    sender_.procid = record.procid;
+    sender_.text.clear();
+    render_sender(sender_.text, record);
+  }
+  out += sender_.text;
+}
+
 // ` host ident[pid]: `. Claims are escaped always: a process may have a newline in its name.
-void RecordRenderer::append_sender(std::string& out, const RecordView& record) const {
+void RecordRenderer::render_sender(std::string& out, const RecordView& record) const {
   const SourceView& source = record.source;
   out += ' ';
   if (!source.host.empty()) {

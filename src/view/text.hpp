@@ -46,8 +46,8 @@ struct GapView {
 };
 
 /// Renders records and gaps, each with its newline. Deterministic: the same record, options and zone give the
-/// same bytes, which the text file's cursor relies on. One per thread: it remembers the last second it
-/// showed.
+/// same bytes, which the text file's cursor relies on. One per thread: it remembers the last second and
+/// the last sender it showed.
 class RecordRenderer {
  public:
   explicit RecordRenderer(TextOptions options);
@@ -64,11 +64,23 @@ class RecordRenderer {
 
  private:
   void append_time(std::string& out, std::int64_t time_ns);
-  void append_sender(std::string& out, const RecordView& record) const;
+  void append_sender(std::string& out, const RecordView& record);
+  void render_sender(std::string& out, const RecordView& record) const;
   void append_message(std::string& out, const RecordView& record) const;
+
+  /// The last sender and how it was rendered: senders repeat themselves.
+  struct Sender {
+    Transport transport = Transport::unknown;
+    std::uint32_t pid = kUnknownId;
+    std::string host, identifier, procid;
+    std::string text;
+
+    [[nodiscard]] bool is_of(const RecordView& record) const;
+  };
 
   TextOptions options_;
   LocalTime local_time_;
+  Sender sender_;
 };
 
 /// Appends `text` with control characters as \n, \r, \xNN; tab stays.

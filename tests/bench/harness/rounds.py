@@ -8,6 +8,7 @@ import tempfile
 import time
 
 from harness.figures import Run
+from harness.machine import warm_memory
 from harness.paths import CORPUS, tool
 from harness.servers import Server
 
@@ -23,7 +24,8 @@ def run_json(command: list[str], seconds: float = ROUND_SECONDS_MAX) -> dict:
 
 
 class Folder:
-    """A fresh folder on the file system under measurement; gone afterwards. Writes back what others left first."""
+    """A fresh folder on the file system under measurement; gone afterwards. Writes back what others left first, and
+    touches the memory that is free."""
 
     def __init__(self, parent: pathlib.Path):
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="r", dir=parent))
@@ -31,6 +33,7 @@ class Folder:
     def __enter__(self) -> pathlib.Path:
         subprocess.run(["sync"], check=True)
         time.sleep(0.2)
+        warm_memory()
         return self.path
 
     def __exit__(self, *ignored) -> None:

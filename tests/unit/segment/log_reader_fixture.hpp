@@ -23,7 +23,8 @@ inline std::string access_name(const ::testing::TestParamInfo<Access>& access) {
   return access.param == Access::mapped ? "Map" : "Pread";
 }
 
-inline std::vector<std::string> joined(std::vector<std::string> first, const std::vector<std::string>& second) {
+inline std::vector<std::string> joined(std::vector<std::string> first,
+                                       const std::vector<std::string>& second) {
   first.insert(first.end(), second.begin(), second.end());
   return first;
 }
