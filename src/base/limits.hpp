@@ -37,6 +37,7 @@ inline constexpr unsigned kDatagramBatch = 64;          // slots of one recvmmsg
 inline constexpr std::size_t kSourcesPerThreadMax = 4096;
 inline constexpr unsigned kIoThreadsMax = 64;
 inline constexpr unsigned kConnectionsDefault = 4096;
+inline constexpr unsigned kDescriptorsKept = 64;  // of RLIMIT_NOFILE, for what is no connection
 inline constexpr unsigned kStreamsMax = 64;
 inline constexpr unsigned kListenersMax = 256;
 

@@ -12,8 +12,17 @@
 namespace fastlogd::ingest {
 
 /// Why the daemon closed a connection or refused one.
-enum class CloseReason : std::uint8_t { peer, error, abusive, connections_max, not_text, shutdown, removed };
-inline constexpr std::size_t kCloseReasons = 7;
+enum class CloseReason : std::uint8_t {
+  peer,
+  error,
+  abusive,
+  connections_max,
+  not_text,
+  shutdown,
+  removed,
+  descriptors
+};
+inline constexpr std::size_t kCloseReasons = 8;
 
 /// Why a record that had been received was not handed to the appender.
 enum class DropReason : std::uint8_t { ring_full, shutdown };

@@ -1,8 +1,10 @@
 #include "ingest/stream_acceptor.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -20,6 +22,15 @@ UniqueFd open_reserve() {
   return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
 }
 
+/// accept4 takes the lowest free number, so a connection's number says how many descriptors are in use. The last
+/// ones are not for connections: without one no segment can be prepared and no scrape be answered.
+bool leaves_too_few(int fd) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
+  const rlim_t kept = std::min<rlim_t>(limits::kDescriptorsKept, limit.rlim_cur / 4);
+  return static_cast<rlim_t>(fd) + kept >= limit.rlim_cur;
+}
+
 }  // namespace
 
 StreamAcceptor::StreamAcceptor(IoThread& thread, ListenerPtr listener, UniqueFd fd)
@@ -28,7 +39,14 @@ StreamAcceptor::StreamAcceptor(IoThread& thread, ListenerPtr listener, UniqueFd 
 void StreamAcceptor::ready() {
   for (int i = 0; i < kAcceptsPerWake && accept_one(); ++i) {
   }
-  wait();
+  if (!resting_) wait();
+}
+
+void StreamAcceptor::tick(std::int64_t monotonic_now_ns) {
+  static_cast<void>(monotonic_now_ns);
+  if (!resting_) return;
+  resting_ = false;
+  ready();
 }
 
 void StreamAcceptor::drain(CloseReason reason) {
@@ -42,17 +60,21 @@ void StreamAcceptor::drain(CloseReason reason) {
 // Walk 1 listener
 bool StreamAcceptor::accept_one() {
   UniqueFd connection(::accept4(waiter_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-  if (!connection) {
-    const int error = errno;
-    if (error == EAGAIN || error == EWOULDBLOCK) return false;
-    counters().accept_errors.add();
-    if (error == EMFILE || error == ENFILE) shed_one(error);
-    return error == EINTR || error == ECONNABORTED || error == EPROTO;  // accept(2): those are the peer's
+  if (!connection) return accept_failed(errno);
+  if (leaves_too_few(connection.get())) {
+    refused(CloseReason::descriptors);
+    static diag::RateLimit limit;
+    limit.log(
+        diag::Level::error,
+        "listener {}: a connection was refused: the last descriptors are kept for segments and /metrics "
+        "(raise LimitNOFILE or lower limits.connections_max)",
+        listener_->options.name);
+    return true;
   }
   const unsigned open_now = thread_.shared().open_connections.fetch_add(1, std::memory_order_relaxed);
   if (open_now >= thread_.limits().connections_max) {
     thread_.shared().open_connections.fetch_sub(1, std::memory_order_relaxed);
-    counters().closed_connections[static_cast<std::size_t>(CloseReason::connections_max)].add();
+    refused(CloseReason::connections_max);
     static diag::RateLimit limit;
     limit.log(diag::Level::warning, "listener {}: a connection was refused: limits.connections_max is {}",
               listener_->options.name, thread_.limits().connections_max);
@@ -63,17 +85,34 @@ bool StreamAcceptor::accept_one() {
   return true;
 }
 
+bool StreamAcceptor::accept_failed(int error) {
+  if (error == EAGAIN || error == EWOULDBLOCK) return false;
+  counters().accept_errors.add();
+  if (error == EMFILE || error == ENFILE) shed_one(error);
+  return error == EINTR || error == ECONNABORTED || error == EPROTO;  // accept(2): those are the peer's
+}
+
 /// Without a descriptor a waiting peer can't even be closed, and the listener stays readable for ever: a
 /// loop.
 void StreamAcceptor::shed_one(int error) {
   reserve_.reset();
-  UniqueFd refused(::accept4(waiter_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+  UniqueFd shed(::accept4(waiter_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
   static diag::RateLimit limit;
-  limit.log(diag::Level::error,
-            "listener {}: a connection was closed: {} (raise LimitNOFILE or lower connections_max)",
-            listener_->options.name, std::strerror(error));
-  refused.reset();
+  limit.log(
+      diag::Level::error,
+      "listener {}: no connection can be accepted: {} (raise LimitNOFILE or lower limits.connections_max)",
+      listener_->options.name, std::strerror(error));
+  if (shed) {
+    refused(CloseReason::descriptors);
+  } else {
+    resting_ = true;  // the system is out of them, or the limit was lowered: trying again at once would spin
+  }
+  shed.reset();
   reserve_ = open_reserve();
+}
+
+void StreamAcceptor::refused(CloseReason reason) {
+  counters().closed_connections[static_cast<std::size_t>(reason)].add();
 }
 
 void StreamAcceptor::hand_over(UniqueFd connection) {

@@ -15,7 +15,7 @@ constexpr std::array<const char*, append::kDropReasons> kAppendDropReasons = {"s
                                                                               "shutdown"};
 constexpr std::array<const char*, ingest::kDropReasons> kIngestDropReasons = {"ring_full", "shutdown"};
 constexpr std::array<const char*, ingest::kCloseReasons> kCloseReasons = {
-    "peer", "error", "abusive", "connections_max", "not_text", "shutdown", "removed"};
+    "peer", "error", "abusive", "connections_max", "not_text", "shutdown", "removed", "descriptors"};
 
 Labels labels_of(const ListenerLabels& labels) {
   return {{"listener", labels.listener}, {"transport", labels.transport}, {"stream", labels.stream}};
