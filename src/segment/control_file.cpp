@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <ctime>
 #include <new>
@@ -105,6 +106,23 @@ void futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value,
   ::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), operation, value, timeout, nullptr, 0);
 }
 
+/// A killed daemon leaves both its files behind. The next one replaces them, unless the runtime directory is another
+/// one now. LOCK, which names them, is a text that anything may stand in: the file itself must say that it is this
+/// log's. Read, not mapped: whoever owns such a file might cut it.
+void remove_left_behind(const std::string& control, const Uuid& log_uuid) {
+  static constexpr std::string_view kSuffix = ".control";
+  if (!control.ends_with(kSuffix)) return;
+  const UniqueFd fd(::open(control.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  std::array<char, offsetof(ControlPage, identity) + sizeof(Uuid)> begin{};
+  if (!fd || ::pread(fd.get(), begin.data(), begin.size(), 0) != static_cast<ssize_t>(begin.size())) return;
+  const std::string_view read(begin.data(), begin.size());
+  const std::string_view magic(kControlMagic.data(), kControlMagic.size());
+  const std::string_view uuid(reinterpret_cast<const char*>(log_uuid.data()), log_uuid.size());
+  if (!read.starts_with(magic) || !read.ends_with(uuid)) return;
+  ::unlink(control.c_str());
+  ::unlink((control.substr(0, control.size() - kSuffix.size()) + ".wait").c_str());
+}
+
 bool lock_is_held(int fd) {
   struct flock lock = whole_file(F_WRLCK);
   return ::fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
@@ -132,6 +150,7 @@ Result<DirectoryLock> DirectoryLock::acquire(FileSystem& files, const std::strin
 
 Result<> DirectoryLock::describe(FileSystem& files, const std::string& control, const std::string& wait,
                                  const Uuid& log_uuid) {
+  const std::string before = value_of(read_small(fd_.get()), "control").value_or("");
   const std::string text =
       fmt::format("log={}\npid={}\ncontrol={}\nwait={}\n", to_string(log_uuid), ::getpid(), control, wait);
   // Over the old text first, cut then: a kill between the two leaves lines behind ours, never an empty file that has
@@ -139,6 +158,7 @@ Result<> DirectoryLock::describe(FileSystem& files, const std::string& control, 
   if (auto done = files.write_at(fd_.get(), std::as_bytes(std::span(text)), 0); !done) return done;
   if (::ftruncate(fd_.get(), static_cast<off_t>(text.size())) != 0) return errno_error("truncate LOCK");
   log_uuid_ = log_uuid;
+  if (before != control) remove_left_behind(before, log_uuid);
   return files.sync_data(fd_.get());
 }
 

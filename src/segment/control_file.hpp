@@ -73,7 +73,8 @@ class DirectoryLock {
 
   /// The log's uuid as an earlier run wrote it; nothing in a new directory.
   [[nodiscard]] const std::optional<Uuid>& log_uuid() const { return log_uuid_; }
-  /// Writes what readers look up: paths of control and wait file, log uuid.
+  /// Writes what readers look up: paths of control and wait file, log uuid. Removes the files that an earlier run of
+  /// this log left behind at other paths.
   [[nodiscard]] Result<> describe(FileSystem& files, const std::string& control, const std::string& wait,
                                   const Uuid& log_uuid);
 
