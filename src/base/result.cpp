@@ -1,12 +1,15 @@
 #include "base/result.hpp"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
 namespace fastlogd {
 
 std::string Error::message() const {
-  if (!code) return context;
+  // What invalid() makes says itself what is wrong; "Invalid argument" behind it would only confuse.
+  const bool says_all = code == std::error_code(EINVAL, std::generic_category()) && !context.empty();
+  if (!code || says_all) return context;
   return context.empty() ? code.message() : context + ": " + code.message();
 }
 

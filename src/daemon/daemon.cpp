@@ -46,6 +46,7 @@ Daemon::~Daemon() {
 int Daemon::run() {
   if (const auto started = start(); !started) {
     diag::error("can't start: {}", started.error().message());
+    if (control_) close_control();
     if (streams_) streams_->stop(std::chrono::steady_clock::now() + kStopBound);  // before their rings go
     return kExitFailure;
   }
@@ -198,14 +199,18 @@ void Daemon::begin_stop(int signal) {
   (void)std::signal(SIGHUP, SIG_IGN);
   watch_.stop();
   tick_timer_.cancel();
-  control_.reset();
-  (void)::unlink(control_path().c_str());
+  close_control();
   // On a thread of its own, so that /metrics and /readyz answer meanwhile.
   drain_ = std::thread([this] {
     set_thread_name("fl-drain");
     drain();
     boost::asio::post(io_, [this] { io_.stop(); });
   });
+}
+
+void Daemon::close_control() {
+  control_.reset();
+  (void)::unlink(control_path().c_str());
 }
 
 void Daemon::drain() {

@@ -65,6 +65,7 @@ class Daemon {
   void wait_for_signal();
   void tick();
   void begin_stop(int signal);
+  void close_control();
   void drain();
 
   [[nodiscard]] std::string control_path() const;

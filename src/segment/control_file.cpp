@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/magic.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -136,6 +137,9 @@ Result<DirectoryLock> DirectoryLock::acquire(FileSystem& files, const std::strin
   if (!fd) return fd.error();
   DirectoryLock lock;
   lock.fd_ = std::move(*fd);
+  struct stat info{};
+  if (::fstat(lock.fd_.get(), &info) != 0) return errno_error("look at " + path);
+  if (!S_ISREG(info.st_mode)) return invalid(path + " is no regular file");
   const std::string text = read_small(lock.fd_.get());
   struct flock request = whole_file(F_WRLCK);
   if (::fcntl(lock.fd_.get(), F_OFD_SETLK, &request) != 0) {

@@ -118,7 +118,7 @@ Result<> Recovery::open_all() {
     auto opened = open_segment(files_, directory_, index);
     if (!opened) {
       if (!is_bad_segment(opened.error())) return opened.error();
-      if (auto done = set_aside(segment_name(index), opened.error().context); !done) return done;
+      if (auto done = set_aside(segment_name(index), opened.error().message()); !done) return done;
       continue;
     }
     ++votes[opened->header.log_uuid];
