@@ -137,17 +137,28 @@ def test_a_peer_that_does_not_speak_text_is_refused_with_the_reason(daemon, hell
     assert "peer" in daemon.stderr()
 
 
-def test_uninvited_descriptors_are_closed_and_the_datagram_is_kept(daemon):
-    def open_descriptors() -> int:
-        return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+def open_descriptors(daemon) -> int:
+    return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
 
-    send(daemon, b"warm up", "unix-datagram")
+
+@pytest.mark.parametrize("kind", ["unix-stream", "unix-datagram"])
+@pytest.mark.parametrize("gifts", [8, 253], ids=["a few", "as many as the kernel lets through"])
+def test_uninvited_descriptors_are_closed_and_the_record_is_kept(daemon, kind, gifts):
+    send(daemon, b"warm up\n", kind)
     daemon.quiesce(1)
-    before = open_descriptors()
-    with open("/dev/null", "rb") as null, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        gift = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [null.fileno()] * 8))]
+    eventually(lambda: daemon.metrics().sum("fastlogd_open_connections") == 0)
+    before = open_descriptors(daemon)
+    socket_type = socket.SOCK_STREAM if kind == "unix-stream" else socket.SOCK_DGRAM
+    with open("/dev/null", "rb") as null, socket.socket(socket.AF_UNIX, socket_type) as sender:
+        sender.connect(daemon.target(kind).path)
+        gift = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [null.fileno()] * gifts))]
         for _ in range(50):
-            sender.sendmsg([b"with a gift"], gift, 0, daemon.target("unix-datagram").path)
+            sender.sendmsg([b"with a gift\n"], gift)
     now = daemon.quiesce(51)
-    assert now.stored == 51
-    assert open_descriptors() <= before + 2, "of 400 descriptors sent"  # a scrape may be open at either time
+    assert (now.stored, daemon.cat()) == (51, [b"warm up"] + [b"with a gift"] * 50)
+    assert {record["pid"] for record in daemon.cat_json()} == {os.getpid()}, "the kernel's word is not lost over it"
+    eventually(lambda: open_descriptors(daemon) <= before + 2)  # a scrape may be open at either time
+    if kind == "unix-datagram":
+        cut = 0 if gifts == 8 else 50
+        assert now.sum("fastlogd_control_truncated_datagrams_total") == cut
+        assert now.sum("fastlogd_closed_descriptors_total") >= (50 * gifts if not cut else 50)
