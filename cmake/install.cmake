@@ -1,4 +1,5 @@
-# Where a package puts things. Paths follow GNUInstallDirs; systemd's own directories are asked of pkg-config.
+# Where a package puts things. Programs, units and manual pages go below the prefix, the configuration to /etc, where
+# the programs look for it.
 include(GNUInstallDirs)
 
 foreach(program IN ITEMS fastlogd fastlogctl)
@@ -7,11 +8,20 @@ foreach(program IN ITEMS fastlogd fastlogctl)
   endif()
 endforeach()
 
-install(FILES config/fastlogd.yaml DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/fastlogd)
-install(FILES config/minimal.yaml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+# An edited configuration is its owner's: it is never written over.
+install(CODE "
+  if(NOT EXISTS \"\$ENV{DESTDIR}/etc/fastlogd/fastlogd.yaml\")
+    file(INSTALL DESTINATION /etc/fastlogd TYPE FILE FILES \"${CMAKE_CURRENT_SOURCE_DIR}/config/fastlogd.yaml\")
+  endif()")
+install(FILES config/fastlogd.yaml config/minimal.yaml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 
+# The service names its programs by their full paths, and the prefix may be given as late as `cmake --install --prefix`.
 set(FASTLOGD_SYSTEMD_UNIT_DIR lib/systemd/system CACHE STRING "Where systemd units go")
-install(FILES systemd/fastlogd.service systemd/fastlogd-app.socket systemd/fastlogd-log.socket
+install(CODE "
+  file(READ \"${CMAKE_CURRENT_SOURCE_DIR}/systemd/fastlogd.service\" unit)
+  string(REPLACE \"=/usr/bin/\" \"=\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/\" unit \"\${unit}\")
+  file(WRITE \"${CMAKE_BINARY_DIR}/fastlogd.service\" \"\${unit}\")")
+install(FILES ${CMAKE_BINARY_DIR}/fastlogd.service systemd/fastlogd-app.socket systemd/fastlogd-log.socket
   DESTINATION ${FASTLOGD_SYSTEMD_UNIT_DIR})
 install(FILES systemd/sysusers.conf DESTINATION lib/sysusers.d RENAME fastlogd.conf)
 install(FILES systemd/tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME fastlogd.conf)
@@ -29,7 +39,7 @@ if(SCDOC)
       COMMAND sh -c "'${SCDOC}' < '${page}' > '${made}'"
       DEPENDS ${page} VERBATIM)
     list(APPEND made_pages ${made})
-    install(FILES ${made} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+    install(FILES ${made} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} OPTIONAL)
   endforeach()
-  add_custom_target(man ALL DEPENDS ${made_pages})
 endif()
+add_custom_target(man ALL DEPENDS ${made_pages})  # nothing without scdoc
