@@ -27,7 +27,10 @@ Appender::Appender(Partners partners, LogStart start, std::unique_ptr<ring::Wake
       start_(std::move(start)) {}
 
 void Appender::attach(const RingEnd& end) {
-  inputs_.push_back({.end = end, .sources = std::make_unique<SourceMap>(), .reported = {}});
+  inputs_.push_back({.end = end,
+                     .sources = std::make_unique<SourceMap>(),
+                     .report = ProgressReport(end.progress, end.acks),
+                     .reported = {}});
 }
 
 void Appender::start(const std::string& stream) {
@@ -55,7 +58,9 @@ void Appender::run() {
       const ingress::EntryView entry(bytes);
       drop_rest(input, entry, DropReason::shutdown);
       input.end.ring->release(entry.entry_bytes());
+      input.report.released(input.end.ring->read());
     }
+    report_progress(input);
   }
   next_loss_check_ns_ = 0;
   for (Input& input : inputs_) input.next_gap_ns = 0;
@@ -104,17 +109,21 @@ std::size_t Appender::drain(Input& input) {
     const ingress::EntryView entry(bytes);
     if (entry.header().kind == ingress::EntryKind::source_definition) {
       input.sources->define(entry);
-    } else if (!store_block(input, entry)) {
+    } else if (entry.header().kind == ingress::EntryKind::block && !store_block(input, entry)) {
       break;
     }
     ring.release(entry.entry_bytes());
+    input.report.released(ring.read());
     taken += entry.entry_bytes();
     ++entries;
     publish();
   }
   if (entries > 0) {
     ring.publish_space();
+    report_progress(input);  // both watermarks first, so that one wake-up is enough for both
     input.end.space->notify();
+  } else if (input.report.behind()) {
+    report_progress(input);
   }
   return entries;
 }
@@ -152,7 +161,7 @@ bool Appender::store_record(Input& input, const ingress::EntryView& entry,
       .sequence = Sequence{next_sequence_},
       .receive_time_ns = entry.header().receive_time_ns,
       .priority = message.priority,
-      .flags = message.flags,
+      .flags = message.stored_flags(),
       .extension = {.message_start = message.message_start,
                     .sender_time_ns = message.sender_time_ns,
                     .procid = {slice - message.procid_back, message.procid_bytes},
@@ -179,11 +188,11 @@ void Appender::drop_rest(Input& input, const ingress::EntryView& entry, DropReas
   if (entry.header().kind != ingress::EntryKind::block) return;
   const std::size_t count = entry.header().descriptor_count - input.resume_at;
   partners_.counters.dropped_records[static_cast<std::size_t>(reason)].add(count);
-  if (dropped_ == 0) {
-    dropped_why_ =
-        reason == DropReason::shutdown ? ingress::LossReason::shutdown : ingress::LossReason::segment_full;
-  }
+  const ingress::LossReason why =
+      reason == DropReason::shutdown ? ingress::LossReason::shutdown : ingress::LossReason::segment_full;
+  if (dropped_ == 0) dropped_why_ = why;
   dropped_ += count;
+  input.report.dropped(static_cast<std::uint32_t>(input.resume_at), why);
   input.resume_at = 0;
 }
 
@@ -252,6 +261,13 @@ void Appender::publish() {
       writer_.offset() + kPopulateAhead > active_->populated_to.load(std::memory_order_relaxed)) {
     partners_.populator.ring_once();
   }
+}
+
+/// What the ring's io thread may acknowledge or has to refuse.
+void Appender::report_progress(Input& input) {
+  input.report.publish({.ring_position = input.end.ring->read(),
+                        .log_position = partners_.control.committed(),
+                        .last_sequence = next_sequence_ - 1});
 }
 
 // --- losses ---

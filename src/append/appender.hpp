@@ -12,11 +12,13 @@
 #include "append/doorbell.hpp"
 #include "append/hand_over.hpp"
 #include "append/live_segment.hpp"
+#include "append/progress_report.hpp"
 #include "append/source_map.hpp"
 #include "append/stream_options.hpp"
 #include "base/clock.hpp"
 #include "base/snapshot.hpp"
 #include "record/ingress.hpp"
+#include "record/progress.hpp"
 #include "ring/byte_ring.hpp"
 #include "ring/wake_signal.hpp"
 #include "segment/control_file.hpp"
@@ -29,6 +31,9 @@ struct RingEnd {
   ring::ByteRing* ring = nullptr;
   const ingress::RingLoss* loss = nullptr;  ///< counted by the producer's thread
   ring::WakeSignal* space = nullptr;        ///< wakes the producer that waits for space
+  RingProgress* progress = nullptr;         ///< written by the appender; null: nobody acknowledges
+  ring::WakeSignal* acks =
+      nullptr;  ///< to notify() after a watermark has moved: the io thread may wait for it
 };
 
 /// Segments on their way: prepared ones to the appender. Retired ones are marked in LiveSegment.
@@ -82,6 +87,7 @@ class Appender {
   struct Input {
     RingEnd end;
     std::unique_ptr<SourceMap> sources;
+    ProgressReport report;
     std::size_t resume_at = 0;  ///< descriptors of the entry at hand that are stored already
     std::array<std::uint64_t, ingress::kLossReasons> reported{};
     std::int64_t next_gap_ns = 0;
@@ -97,6 +103,7 @@ class Appender {
   [[nodiscard]] bool roll(segment::OpenReason reason);
   void begin(LiveSegment& next, segment::OpenReason reason);
   void publish();
+  void report_progress(Input& input);
   void report_losses(std::int64_t now_ns);
   void report_dropped();
   void report_loss(Input& input, std::size_t reason, std::uint64_t count);

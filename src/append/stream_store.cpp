@@ -96,6 +96,7 @@ class StreamStore::Parts {
   segment::RecoveryReport recovered;
   SnapshotBox<StreamOptions> options;
   AppendCounters counters;
+  StreamProgress progress;
   LiveSegments live;
   SegmentSupply supply;
   std::unique_ptr<Doorbell> housekeeper_bell;
@@ -181,6 +182,9 @@ void StreamStore::stop(std::chrono::nanoseconds bound) {
 
 ring::WakeSignal& StreamStore::data_signal() {
   return parts_->appender->data_signal();
+}
+const StreamProgress& StreamStore::progress() const {
+  return parts_->progress;
 }
 Result<> StreamStore::sync(std::chrono::nanoseconds timeout) {
   return parts_->sync->sync(timeout);

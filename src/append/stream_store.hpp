@@ -12,6 +12,7 @@
 #include "base/clock.hpp"
 #include "base/file_system.hpp"
 #include "base/result.hpp"
+#include "record/progress.hpp"
 #include "segment/recovery.hpp"
 
 namespace fastlogd::append {
@@ -51,6 +52,8 @@ class StreamStore {
 
   /// What producers notify after publishing. Lives as long as the store.
   [[nodiscard]] ring::WakeSignal& data_signal();
+  /// How far the log is on disk, for who acknowledges. Lives as long as the store.
+  [[nodiscard]] const StreamProgress& progress() const;
   /// Any thread but the store's own: waits until everything committed at the call is durable.
   [[nodiscard]] Result<> sync(std::chrono::nanoseconds timeout);
   /// Any thread: the appender goes on in a new segment soon.

@@ -39,6 +39,8 @@ inline constexpr unsigned kIoThreadsMax = 64;
 inline constexpr unsigned kConnectionsDefault = 4096;
 inline constexpr unsigned kDescriptorsKept = 64;  // of RLIMIT_NOFILE, for what is no connection
 inline constexpr unsigned kStreamsMax = 64;
+inline constexpr std::size_t kDroppedRangesMax = 64;  // of one ring, not yet looked at by its io thread
+inline constexpr std::size_t kUnknownRangesMax = 64;  // failed syncs of one stream and run, told apart
 inline constexpr unsigned kListenersMax = 256;
 
 // Followers.

@@ -59,8 +59,11 @@ Result<std::unique_ptr<Streams>> Streams::open(const config::Config& config, Fil
 
 void Streams::attach(ingest::FrontEnd& front_end) {
   for (auto& [name, stream] : streams_) {
-    for (const auto& end : front_end.rings(name)) stream->store->attach({end.ring, end.loss, end.space});
+    for (const auto& end : front_end.rings(name)) {
+      stream->store->attach({end.ring, end.loss, end.space, end.progress, end.acks});
+    }
     front_end.set_data_signal(name, stream->store->data_signal());
+    front_end.set_stream_progress(name, stream->store->progress());
   }
 }
 

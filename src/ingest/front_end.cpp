@@ -50,7 +50,11 @@ std::vector<RingEnd> FrontEnd::rings(std::string_view stream) {
   std::vector<RingEnd> ends;
   for (const auto& thread : state_->shared.threads) {
     StreamEnd& end = thread->stream(index);
-    ends.push_back(RingEnd{.ring = end.ring.get(), .loss = end.loss.get(), .space = &thread->space_signal()});
+    ends.push_back(RingEnd{.ring = end.ring.get(),
+                           .loss = end.loss.get(),
+                           .space = &thread->wake_signal(),
+                           .progress = end.progress.get(),
+                           .acks = &thread->wake_signal()});
   }
   return ends;
 }
@@ -60,6 +64,13 @@ void FrontEnd::set_data_signal(std::string_view stream, ring::WakeSignal& signal
   const std::size_t index = state_->stream_index(stream);
   FASTLOGD_CHECK(index < state_->streams.size());
   for (const auto& thread : state_->shared.threads) thread->stream(index).data = &signal;
+}
+
+void FrontEnd::set_stream_progress(std::string_view stream, const StreamProgress& progress) {
+  FASTLOGD_CHECK(!state_->started);
+  const std::size_t index = state_->stream_index(stream);
+  FASTLOGD_CHECK(index < state_->streams.size());
+  for (const auto& thread : state_->shared.threads) thread->stream(index).durable = &progress;
 }
 
 void FrontEnd::apply_limits(const LimitOptions& limits) {

@@ -16,6 +16,7 @@
 #include "ingest/ingest_counters.hpp"
 #include "ingest/ingest_options.hpp"
 #include "record/ingress.hpp"
+#include "record/progress.hpp"
 #include "ring/byte_ring.hpp"
 #include "ring/wake_signal.hpp"
 
@@ -26,6 +27,9 @@ struct RingEnd {
   ring::ByteRing* ring;           ///< the appender is the consumer
   const ingress::RingLoss* loss;  ///< read each cycle; growth becomes a GAP
   ring::WakeSignal* space;        ///< notify() after publish_space(): the io thread may wait for room
+  RingProgress* progress;         ///< the appender writes, once per batch
+  ring::WakeSignal*
+      acks;  ///< notify() after a watermark has moved: the io thread may have records to acknowledge
 };
 
 /// A socket that somebody else bound and keeps (systemd). Closing our copy does not end it: it is never
@@ -89,6 +93,9 @@ class FrontEnd {
   [[nodiscard]] std::vector<RingEnd> rings(std::string_view stream);
   /// Before start(): the signal to notify when records of `stream` wait. It outlives the FrontEnd's threads.
   void set_data_signal(std::string_view stream, ring::WakeSignal& signal);
+  /// Before start(): how far `stream` is on disk. It outlives the FrontEnd's threads. Without it nothing is ever
+  /// acknowledged as synced.
+  void set_stream_progress(std::string_view stream, const StreamProgress& progress);
 
   /// Everything that may fail: binds, listens, checks who answers on a Unix path (stale: replaced; living:
   /// refused with the reason), sets modes. Nothing that runs is changed. A listener whose transport and

@@ -33,18 +33,19 @@ std::int32_t utc_offset_now() {
 Result<std::unique_ptr<IoThread>> IoThread::create(IoShared& shared, unsigned index, std::size_t streams,
                                                    std::size_t ring_bytes) {
   std::unique_ptr<IoThread> thread(new IoThread(shared, index));
-  auto space = ring::WakeSignal::create();
-  if (!space) return space.error();
-  thread->space_ = std::move(*space);
-  UniqueFd space_fd(::fcntl(thread->space_->fd(), F_DUPFD_CLOEXEC, 0));
-  if (!space_fd) return errno_error("duplicate the eventfd of a wake signal");
-  thread->space_waiter_ = std::make_unique<FdWaiter>(thread->context_, std::move(space_fd));
+  auto wake = ring::WakeSignal::create();
+  if (!wake) return wake.error();
+  thread->wake_ = std::move(*wake);
+  UniqueFd wake_fd(::fcntl(thread->wake_->fd(), F_DUPFD_CLOEXEC, 0));
+  if (!wake_fd) return errno_error("duplicate the eventfd of a wake signal");
+  thread->wake_waiter_ = std::make_unique<FdWaiter>(thread->context_, std::move(wake_fd));
   for (std::size_t i = 0; i < streams; ++i) {
     auto ring = ring::ByteRing::create(ring_bytes);
     if (!ring) return ring.error();
     StreamEnd end;
     end.ring = std::move(*ring);
     end.loss = std::make_unique<ingress::RingLoss>();
+    end.progress = std::make_unique<RingProgress>();
     end.writer = std::make_unique<BlockWriter>(*end.ring);
     thread->streams_.push_back(std::move(end));
   }
@@ -75,7 +76,7 @@ void IoThread::run() {
   while (!(draining_ && !anything_left())) {
     current_limits_ = &limits_.current();
     // A channel that waits for room while the signal isn't armed has just been served, and wants more.
-    const bool may_sleep = paused_.empty() || space_armed_;
+    const bool may_sleep = paused_.empty() || wake_armed_;
     static_cast<void>(may_sleep ? context_.run_one() : context_.poll_one());
     for (int i = 1; i < kHandlersPerCycle && context_.poll_one() > 0; ++i) {
     }
@@ -83,13 +84,13 @@ void IoThread::run() {
     duty_cycles_.add();
   }
   tick_timer_.cancel();
-  space_waiter_->close();
+  wake_waiter_->close();
   work_.reset();
   context_.poll();  // the cancelled handlers, whose memory is ours
 }
 
 void IoThread::finish_cycle() {
-  if (!paused_.empty() && !space_armed_) wait_for_space();
+  if (!paused_.empty() && !wake_armed_) wait_for_space();
   for (StreamEnd& stream : streams_) {
     if (!stream.writer->dirty()) continue;
     stream.writer->publish();
@@ -116,16 +117,16 @@ void IoThread::tick() {
 
 /// The sleeper's half of WakeSignal for space; the appender is the waker.
 void IoThread::wait_for_space() {
-  space_->arm();
+  wake_->arm();
   if (std::any_of(paused_.begin(), paused_.end(), [](Channel* channel) { return channel->has_room(); })) {
-    space_->disarm();
+    wake_->disarm();
     resume_paused();
     return;
   }
-  space_armed_ = true;
-  space_waiter_->wait([this] {
-    space_->disarm();
-    space_armed_ = false;
+  wake_armed_ = true;
+  wake_waiter_->wait([this] {
+    wake_->disarm();
+    wake_armed_ = false;
     resume_paused();
   });
 }

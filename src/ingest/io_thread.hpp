@@ -21,6 +21,7 @@
 #include "ingest/datagram_slab.hpp"
 #include "ingest/process_names.hpp"
 #include "record/ingress.hpp"
+#include "record/progress.hpp"
 #include "ring/byte_ring.hpp"
 #include "ring/wake_signal.hpp"
 
@@ -42,8 +43,10 @@ struct IoShared {
 struct StreamEnd {
   std::unique_ptr<ring::ByteRing> ring;
   std::unique_ptr<ingress::RingLoss> loss;
+  std::unique_ptr<RingProgress> progress;
   std::unique_ptr<BlockWriter> writer;
-  ring::WakeSignal* data = nullptr;  ///< the appender's
+  ring::WakeSignal* data = nullptr;         ///< the appender's
+  const StreamProgress* durable = nullptr;  ///< the store's
 };
 
 /// Duty cycle: newest limits; wait for an event; a bounded number of handlers; publish what was committed;
@@ -71,7 +74,8 @@ class IoThread {
   /// (monotonic) is dropped and counted.
   void stop_by(std::int64_t deadline_ns);
   [[nodiscard]] StreamEnd& stream(std::size_t index) { return streams_[index]; }
-  [[nodiscard]] ring::WakeSignal& space_signal() { return *space_; }
+  /// Wakes the thread when a ring has room again or a watermark has moved.
+  [[nodiscard]] ring::WakeSignal& wake_signal() { return *wake_; }
 
   // ---- Any thread ----
   [[nodiscard]] std::uint64_t duty_cycles() const { return duty_cycles_.value(); }
@@ -122,7 +126,7 @@ class IoThread {
   IoShared& shared_;
   const unsigned index_;
   std::vector<StreamEnd> streams_;
-  std::unique_ptr<ring::WakeSignal> space_;
+  std::unique_ptr<ring::WakeSignal> wake_;
   SnapshotReader<LimitOptions> limits_;
   const LimitOptions* current_limits_ = &limits_.current();  ///< taken at the top of each cycle
   ProcessNames process_names_;
@@ -132,7 +136,7 @@ class IoThread {
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
   Timer tick_timer_{context_};
-  std::unique_ptr<FdWaiter> space_waiter_;
+  std::unique_ptr<FdWaiter> wake_waiter_;
 
   std::vector<std::unique_ptr<Channel>> channels_;
   std::vector<std::unique_ptr<Channel>> retired_;
@@ -142,7 +146,7 @@ class IoThread {
   unsigned threads_without_acceptors_ = 0;
   bool stopping_ = false;
   bool draining_ = false;
-  bool space_armed_ = false;
+  bool wake_armed_ = false;
   std::atomic<std::int64_t> stop_deadline_ns_{0};
 
   Counter duty_cycles_;

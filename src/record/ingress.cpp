@@ -39,6 +39,11 @@ SourceView EntryView::source() const {
                     .identifier = std::string_view(text + fields.host_bytes, fields.identifier_bytes)};
 }
 
+void write_sync_request(std::byte* to) {
+  const EntryHeader header{.entry_bytes = sizeof(EntryHeader), .kind = EntryKind::sync_request};
+  std::memcpy(to, &header, sizeof header);
+}
+
 void write_source_definition(std::uint32_t slot, const SourceView& source, std::byte* to) {
   FASTLOGD_CHECK(source.host.size() <= limits::kHostBytesMax &&
                  source.identifier.size() <= limits::kIdentifierBytesMax);

@@ -1,10 +1,11 @@
 // What travels through a ring between an io thread and the appender: the layout of ring entries.
 //
-// The ring knows only bytes. It carries entries of two kinds, each a multiple of 8 bytes long and never
+// The ring knows only bytes. It carries entries of three kinds, each a multiple of 8 bytes long and never
 // split:
 //
 //   SourceDefinition   "from now on slot N means this sender"; written before the slot's first use
 //   Block              received bytes as they came, and behind them one Descriptor per complete message
+//   SyncRequest        a header alone: "sync what came before", for a client that asks after it has sent
 //
 //   Block:  | EntryHeader 24 | received bytes, padded to 8 | Descriptor 0 | Descriptor 1 | ...
 //
@@ -27,7 +28,7 @@
 
 namespace fastlogd::ingress {
 
-enum class EntryKind : std::uint32_t { block = 1, source_definition = 2 };
+enum class EntryKind : std::uint32_t { block = 1, source_definition = 2, sync_request = 3 };
 
 struct EntryHeader {
   std::uint32_t entry_bytes = 0;  ///< whole entry, a multiple of 8
@@ -37,6 +38,11 @@ struct EntryHeader {
   std::int64_t receive_time_ns = 0;    ///< wall clock when the io thread received the block
 };
 static_assert(sizeof(EntryHeader) == 24);
+
+/// In Descriptor::flags only: the sender asks that this record be synced without waiting for the interval. Never
+/// stored: the appender masks it out.
+inline constexpr std::uint8_t kSync = 0x10;
+static_assert((kSync & RecordFlags::kStoredMask) == 0);
 
 /// One message. Offsets are relative to the block's first received byte.
 struct Descriptor {
@@ -50,7 +56,12 @@ struct Descriptor {
   std::uint8_t procid_bytes = 0;
   std::uint8_t msgid_bytes = 0;
   Priority priority;
-  RecordFlags flags;
+  RecordFlags flags;  ///< and kSync
+
+  [[nodiscard]] bool sync() const { return (flags.bits & kSync) != 0; }
+  [[nodiscard]] RecordFlags stored_flags() const {
+    return RecordFlags{static_cast<std::uint8_t>(flags.bits & RecordFlags::kStoredMask)};
+  }
 };
 static_assert(sizeof(Descriptor) == 32);
 
@@ -100,6 +111,9 @@ class EntryView {
   const std::byte* at_;
   EntryHeader header_;
 };
+
+/// Writes a SyncRequest; `to` holds sizeof(EntryHeader) bytes.
+void write_sync_request(std::byte* to);
 
 /// Writes a SourceDefinition; `to` holds source_definition_bytes(source). Host and identifier within limits.
 void write_source_definition(std::uint32_t slot, const SourceView& source, std::byte* to);

@@ -21,6 +21,7 @@ struct RecordFlags {
   static constexpr std::uint8_t kFormatMask = 0x03;  ///< a RecordFormat
   static constexpr std::uint8_t kTruncated = 0x04;   ///< the message was longer than the limit
   static constexpr std::uint8_t kMalformed = 0x08;   ///< began like syslog but could not be parsed; kept raw
+  static constexpr std::uint8_t kStoredMask = 0x0f;  ///< what may stand in a segment
 
   std::uint8_t bits = 0;
 

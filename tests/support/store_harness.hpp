@@ -12,6 +12,7 @@
 #include "append/stream_store.hpp"
 #include "base/clock.hpp"
 #include "record/ingress.hpp"
+#include "record/progress.hpp"
 #include "ring/byte_ring.hpp"
 #include "ring/wake_signal.hpp"
 
@@ -34,7 +35,11 @@ class StoreHarness {
       : ring(ring::ByteRing::create(ring_bytes).value()),
         space(ring::WakeSignal::create().value()),
         store(std::move(opened)) {
-    store->attach({.ring = ring.get(), .loss = &loss, .space = space.get()});
+    store->attach({.ring = ring.get(),
+                   .loss = &loss,
+                   .space = space.get(),
+                   .progress = &progress,
+                   .acks = space.get()});
     store->start();
   }
 
@@ -80,11 +85,19 @@ class StoreHarness {
     return false;
   }
 
+  /// "Sync what came before", as an io thread asks for a client.
+  void request_sync() {
+    const auto room = wait_for(sizeof(ingress::EntryHeader));
+    ingress::write_sync_request(room.data());
+    hand_over(room.size());
+  }
+
   void stop() { store->stop(std::chrono::seconds(5)); }
 
   std::unique_ptr<ring::ByteRing> ring;
   std::unique_ptr<ring::WakeSignal> space;
   ingress::RingLoss loss;
+  RingProgress progress;
   std::unique_ptr<append::StreamStore> store;
 
  private:
