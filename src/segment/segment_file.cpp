@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.hpp"
+#include "base/persist.hpp"
 
 namespace fastlogd::segment {
 namespace {
@@ -38,6 +39,30 @@ Result<PreparedSegment> fill_temporary(FileSystem& files, const PrepareRequest& 
   if (auto done = files.write_at(segment.fd.get(), page, 0); !done) return done.error();
   if (auto done = files.sync_data(segment.fd.get()); !done) return done.error();
   return segment;
+}
+
+/// MAP_SYNC or nothing: with MAP_SHARED_VALIDATE a kernel or file system that can't do it says so (EOPNOTSUPP, EINVAL);
+/// plain MAP_SHARED would ignore the flag.
+Result<Mapping> map_sync(FileSystem& files, const PrepareRequest& request, int fd) {
+  if (best_write_back() == WriteBack::none) return invalid("this processor can't write back a cache line");
+  return files.map(fd, 0, request.segment_bytes, PROT_READ | PROT_WRITE, MAP_SHARED_VALIDATE | MAP_SYNC);
+}
+
+Result<> map_for_writing(FileSystem& files, const PrepareRequest& request, PreparedSegment& segment) {
+  segment.method = request.method;
+  if (request.method == WriteMethod::pwrite) return {};
+  if (request.method == WriteMethod::dax) {
+    if (auto mapping = map_sync(files, request, segment.fd.get())) {
+      segment.mapping = std::move(*mapping);
+      return {};
+    }
+    segment.method = WriteMethod::mapping;
+  }
+  auto mapping = files.map(segment.fd.get(), 0, request.segment_bytes, PROT_READ | PROT_WRITE, MAP_SHARED);
+  if (!mapping) return mapping.error();
+  segment.mapping = std::move(*mapping);
+  segment.huge_pages_asked = ::madvise(segment.mapping.data(), request.segment_bytes, MADV_HUGEPAGE) == 0;
+  return {};
 }
 
 }  // namespace
@@ -83,13 +108,11 @@ Result<PreparedSegment> prepare_segment(FileSystem& files, const PrepareRequest&
     return done.error();
   }
   auto synced = files.sync_directory(request.directory);
-  auto mapping = files.map(segment->fd.get(), 0, request.segment_bytes, PROT_READ | PROT_WRITE, MAP_SHARED);
-  if (!synced || !mapping) {
+  auto mapped = map_for_writing(files, request, *segment);
+  if (!synced || !mapped) {
     (void)files.unlink(path);
-    return synced ? mapping.error() : synced.error();
+    return synced ? mapped.error() : synced.error();
   }
-  segment->mapping = std::move(*mapping);
-  segment->huge_pages_asked = ::madvise(segment->mapping.data(), request.segment_bytes, MADV_HUGEPAGE) == 0;
   return segment;
 }
 

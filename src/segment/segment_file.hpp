@@ -10,6 +10,7 @@
 #include "base/file_system.hpp"
 #include "base/result.hpp"
 #include "segment/format.hpp"
+#include "segment/write_method.hpp"
 
 namespace fastlogd::segment {
 
@@ -29,7 +30,8 @@ struct PreparedSegment {
   FileHeader header{};
   std::string path;
   UniqueFd fd;
-  Mapping mapping;
+  WriteMethod method = WriteMethod::mapping;  ///< what is possible: dax falls back to mapping
+  Mapping mapping;                            ///< empty with pwrite
   bool huge_pages_asked = false;
 };
 
@@ -40,6 +42,7 @@ struct PrepareRequest {
   std::uint64_t epoch = 0;
   std::uint64_t segment_bytes = 0;
   Uuid boot_id{};
+  WriteMethod method = WriteMethod::mapping;
 };
 
 /// Create as temporary, allocate, header, sync, rename, sync directory, map. On any error nothing stays

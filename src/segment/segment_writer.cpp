@@ -11,8 +11,10 @@ namespace {
 
 constexpr std::uint64_t kGapFrameBytes = kFrameHeaderBytes + sizeof(GapPayload);
 constexpr std::uint64_t kSealFrameBytes = kFrameHeaderBytes + sizeof(SealPayload);
-constexpr std::uint64_t kReserveBytes = kGapFrameBytes + kSealFrameBytes;
 constexpr std::uint64_t kCheckpointFrameBytes = kFrameHeaderBytes + sizeof(CheckpointPayload);
+// More than a block ever begins with.
+constexpr std::uint64_t kBlockHeadBytesMax = limits::kPageBytes;
+static_assert(kCheckpointFrameBytes <= kBlockHeadBytesMax);
 
 template <class T>
 std::span<const std::byte> bytes_of(const T& value) {
@@ -25,9 +27,12 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 
 }  // namespace
 
+const std::uint64_t SegmentWriter::kReserveBytes = kGapFrameBytes + kSealFrameBytes;
+
 void SegmentWriter::start(PreparedSegment& segment, const OpenPayload& open, std::int64_t time_ns) {
-  base_ = segment.mapping.data();
+  output_.open(segment, kHeaderBytes);
   offset_ = kHeaderBytes;
+  room_end_ = 0;
   end_ = frames_end(segment.header.segment_bytes);
   salt_ = checksum_salt(segment.header.segment_uuid);
   next_sequence_ = first_sequence_ = open.first_sequence;
@@ -39,6 +44,7 @@ void SegmentWriter::start(PreparedSegment& segment, const OpenPayload& open, std
   segment_bytes_ = segment.header.segment_bytes;
   uuid_ = segment.header.segment_uuid;
   time_min_ = time_max_ = 0;
+  settled_ = mark();
   write_frame(FrameType::open, 0, bytes_of(open));
 }
 
@@ -56,19 +62,25 @@ bool SegmentWriter::make_room(std::uint64_t frame_bytes, std::uint64_t reserve) 
   if (place + frame_bytes + reserve > end_) [[unlikely]]
     return false;
   if (place != offset_) begin_block();
+  output_.reach(offset_, offset_, frame_bytes);
+  room_end_ = std::min({next_block(offset_), end_ - kReserveBytes, output_.end()});
   return true;
 }
 
 void SegmentWriter::begin_block() {
+  std::uint64_t written = offset_;
   if (offset_ % kBlockBytes != 0) {
     const std::uint64_t left = next_block(offset_) - offset_;
     if (left >= kFrameHeaderBytes) {
       const FrameHeader header{.sequence = next_sequence_, .time_ns = last_time_, .type = FrameType::pad};
       const auto length = static_cast<std::uint32_t>(left);
+      output_.reach(offset_, offset_, kFrameHeaderBytes);
       publish_frame(offset_, header, length, frame_checksum_start(salt_, offset_, length, header));
+      written += kFrameHeaderBytes;  // its payload is zero already
     }
     offset_ += left;  // fewer bytes than a header stay zero and are skipped by readers
   }
+  output_.reach(written, offset_, kBlockHeadBytesMax);
   const CheckpointPayload checkpoint{.durable_position = durable_.value,
                                      .last_source_offset = last_source_offset_,
                                      .record_count = records_};
@@ -83,7 +95,7 @@ std::int64_t SegmentWriter::clamp(std::int64_t time_ns) {
 bool SegmentWriter::append(const NewRecord& record) {
   const std::size_t extension = extension_bytes(record.extension);
   const std::uint64_t length = kFrameHeaderBytes + extension + record.slice.size();
-  if (!make_room(padded(length), kReserveBytes)) [[unlikely]]
+  if (!room_for(padded(length))) [[unlikely]]
     return false;
   const FrameHeader header{.sequence = record.sequence.value,
                            .time_ns = clamp(record.receive_time_ns),
@@ -92,7 +104,7 @@ bool SegmentWriter::append(const NewRecord& record) {
                            .flags = record.flags.bits,
                            .priority = record.priority.value,
                            .extension_words = static_cast<std::uint8_t>(extension / 8)};
-  std::byte* to = base_ + offset_ + kFrameHeaderBytes;
+  std::byte* to = output_.at(offset_) + kFrameHeaderBytes;
   std::uint32_t crc = 0;
   if (extension == 0) [[likely]] {
     crc = copy_crc32c(salt_, checksum_head(offset_, length, header), to, bytes_of(record.slice));
@@ -113,7 +125,7 @@ bool SegmentWriter::append(const NewRecord& record) {
 std::optional<std::uint32_t> SegmentWriter::append_source(const SourceView& source) {
   const std::uint64_t length =
       kFrameHeaderBytes + sizeof(SourcePayload) + source.host.size() + source.identifier.size();
-  if (!make_room(padded(length), kReserveBytes)) return std::nullopt;
+  if (!room_for(padded(length))) return std::nullopt;
   const SourcePayload payload{.previous_source_offset = last_source_offset_,
                               .transport = source.transport,
                               .host_bytes = static_cast<std::uint8_t>(source.host.size()),
@@ -150,7 +162,7 @@ void SegmentWriter::write_frame(FrameType type, std::uint32_t source, std::span<
   const std::uint64_t length = kFrameHeaderBytes + payload.size() + text.size() + more_text.size();
   const FrameHeader header{
       .commit = length, .sequence = next_sequence_, .time_ns = last_time_, .source = source, .type = type};
-  std::byte* to = base_ + offset_ + kFrameHeaderBytes;
+  std::byte* to = output_.at(offset_) + kFrameHeaderBytes;
   std::memcpy(to, payload.data(), payload.size());
   if (!text.empty()) std::memcpy(to + payload.size(), text.data(), text.size());
   if (!more_text.empty()) std::memcpy(to + payload.size() + text.size(), more_text.data(), more_text.size());
@@ -161,12 +173,38 @@ void SegmentWriter::write_frame(FrameType type, std::uint32_t source, std::span<
 
 void SegmentWriter::publish_frame(std::uint64_t at, const FrameHeader& header, std::uint32_t length,
                                   std::uint32_t crc) {
-  std::byte* frame = base_ + at;
   const auto words = header_words(header);
-  std::memcpy(frame + 8, words.data(), sizeof words);
-  const std::uint64_t commit = std::uint64_t{crc} << 32 | length;
-  std::atomic_ref<std::uint64_t>(*reinterpret_cast<std::uint64_t*>(frame))
-      .store(commit, std::memory_order_release);
+  std::memcpy(output_.at(at) + 8, words.data(), sizeof words);
+  output_.commit(at, std::uint64_t{crc} << 32 | length);
+}
+
+// --- batches ---
+
+SegmentWriter::Mark SegmentWriter::mark() const {
+  return {.offset = offset_,
+          .next_sequence = next_sequence_,
+          .records = records_,
+          .last_source_offset = last_source_offset_,
+          .time_min = time_min_,
+          .time_max = time_max_};
+}
+
+bool SegmentWriter::flush() {
+  if (!output_.flush(offset_)) [[unlikely]]
+    return false;
+  settled_ = mark();
+  return true;
+}
+
+void SegmentWriter::abandon() {
+  output_.withdraw(settled_.offset, offset_);
+  offset_ = settled_.offset;
+  next_sequence_ = settled_.next_sequence;
+  records_ = settled_.records;
+  last_source_offset_ = settled_.last_source_offset;
+  time_min_ = settled_.time_min;
+  time_max_ = settled_.time_max;
+  room_end_ = 0;
 }
 
 FileTrailer SegmentWriter::trailer() const {

@@ -1,7 +1,6 @@
-// Writes frames into the mapping of one active segment.
+// Writes frames into one active segment.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -9,6 +8,7 @@
 #include "record/extension.hpp"
 #include "record/record_view.hpp"
 #include "segment/format.hpp"
+#include "segment/frame_output.hpp"
 #include "segment/gap.hpp"
 #include "segment/payloads.hpp"
 #include "segment/segment_file.hpp"
@@ -26,8 +26,8 @@ struct NewRecord {
   std::string_view slice;
 };
 
-/// Appends frames; nothing is visible to readers until the owner publishes position(). Used by one thread
-/// (the appender). Invariants:
+/// Appends frames. A batch of them ends with flush(); only then may the owner publish position(), and nothing is
+/// visible to readers before. Used by one thread (the appender). Invariants:
 ///   1. memory from offset_ to the end of the frames area is zero;
 ///   2. a frame's commit word is stored last, with release: a commit word that is not 0 belongs to a whole
 ///   frame;
@@ -35,7 +35,9 @@ struct NewRecord {
 ///   4. room for one GAP and one SEAL is left after every append that is not one of these.
 class SegmentWriter {
  public:
-  SegmentWriter() = default;
+  /// For whom the file system and the processor are what they are; a test brings its own.
+  explicit SegmentWriter(FileSystem& files = posix_file_system(), Persist& persist = processor_persist())
+      : output_(files, persist) {}
 
   /// Takes a prepared segment and writes its OPEN frame. The segment must outlive the writer.
   void start(PreparedSegment& segment, const OpenPayload& open, std::int64_t time_ns);
@@ -49,20 +51,45 @@ class SegmentWriter {
   /// Always fits, once. Nothing may follow.
   void seal(std::uint64_t next_index);
 
+  /// Ends the batch. True: all that was appended is where readers find it, with WriteMethod::dax also durable. False: a
+  /// store or write has failed, for good; nothing of this batch counts, and the owner has to abandon() the segment.
+  [[nodiscard]] bool flush();
+  /// Why flush() said false.
+  [[nodiscard]] const Error& failure() const { return output_.failure(); }
+  /// After a failed flush(): takes back what was appended since the last good one, in the file too as far as that is
+  /// still possible. position(), next_sequence() and trailer() are those of that flush. Nothing may follow.
+  void abandon();
+
   /// Durable position to be written into the next CHECKPOINT frames.
   void set_durable(LogPosition durable) { durable_ = durable; }
 
-  [[nodiscard]] bool started() const { return base_ != nullptr; }
+  [[nodiscard]] bool started() const { return output_.is_open(); }
   [[nodiscard]] std::uint64_t offset() const { return offset_; }
   [[nodiscard]] LogPosition position() const { return LogPosition::of(index_, offset_); }
   [[nodiscard]] std::uint64_t index() const { return index_; }
   [[nodiscard]] std::uint64_t segment_bytes() const { return segment_bytes_; }
+  /// What the next record has to have, if it follows on.
+  [[nodiscard]] std::uint64_t next_sequence() const { return next_sequence_; }
   [[nodiscard]] std::uint64_t record_count() const { return records_; }
   [[nodiscard]] std::int64_t last_time_ns() const { return last_time_; }
   /// What seal_segment() needs later. Valid after seal().
   [[nodiscard]] FileTrailer trailer() const;
 
  private:
+  /// What a flush settles: a failed one behind it falls back to this.
+  struct Mark {
+    std::uint64_t offset = 0;
+    std::uint64_t next_sequence = 1;
+    std::uint64_t records = 0;
+    std::uint64_t last_source_offset = 0;
+    std::int64_t time_min = 0;
+    std::int64_t time_max = 0;
+  };
+
+  /// Room for a frame that leaves the reserve alone.
+  [[nodiscard]] bool room_for(std::uint64_t frame_bytes) {
+    return offset_ + frame_bytes <= room_end_ || make_room(frame_bytes, kReserveBytes);
+  }
   [[nodiscard]] bool make_room(std::uint64_t frame_bytes, std::uint64_t reserve);
   [[nodiscard]] std::uint64_t place_for(std::uint64_t frame_bytes) const;
   void begin_block();
@@ -70,9 +97,14 @@ class SegmentWriter {
                    std::span<const std::byte> text = {}, std::span<const std::byte> more_text = {});
   void publish_frame(std::uint64_t at, const FrameHeader& header, std::uint32_t length, std::uint32_t crc);
   std::int64_t clamp(std::int64_t time_ns);
+  [[nodiscard]] Mark mark() const;
 
-  std::byte* base_ = nullptr;
+  static const std::uint64_t kReserveBytes;
+
+  FrameOutput output_;
   std::uint64_t offset_ = 0;
+  std::uint64_t room_end_ =
+      0;                   ///< a frame that ends here or before needs no look at blocks, reserve or window
   std::uint64_t end_ = 0;  ///< end of the frames area
   std::uint32_t salt_ = 0;
   std::uint64_t next_sequence_ = 1;
@@ -88,6 +120,7 @@ class SegmentWriter {
   std::uint64_t first_sequence_ = 1;
   std::int64_t time_min_ = 0;
   std::int64_t time_max_ = 0;
+  Mark settled_;  ///< as of the last good flush
 };
 
 }  // namespace fastlogd::segment

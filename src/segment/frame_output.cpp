@@ -1,0 +1,109 @@
+#include "segment/frame_output.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "base/limits.hpp"
+
+namespace fastlogd::segment {
+
+static_assert(kFrameBytesMax + limits::kPageBytes <= FrameOutput::kStagingBytes,
+              "the largest frame and what a block begins with fit into the buffer");
+
+void FrameOutput::open(PreparedSegment& segment, std::uint64_t offset) {
+  segment_ = &segment;
+  method_ = segment.method;
+  flushed_ = offset;
+  holds_next_ = method_ == WriteMethod::dax;
+  failure_.reset();
+  guard_ = {};  // of the segment before
+  if (method_ == WriteMethod::pwrite) {
+    // Zero after every flush, and so between two segments.
+    if (!staging_) staging_ = std::make_unique<std::byte[]>(kStagingBytes);
+    place_window(offset);
+    return;
+  }
+  base_ = reinterpret_cast<std::uintptr_t>(segment.mapping.data());
+  end_ = frames_end(segment.header.segment_bytes);
+  guard_ = StoreGuard({segment.mapping.data(), segment.mapping.size()});
+}
+
+void FrameOutput::place_window(std::uint64_t offset) {
+  base_ = reinterpret_cast<std::uintptr_t>(staging_.get()) - offset;
+  end_ = offset + kStagingBytes;
+  flushed_ = offset;
+}
+
+void FrameOutput::hold(std::uint64_t offset, std::uint64_t word) {
+  held_at_ = offset;
+  held_word_ = word;
+  holds_next_ = false;
+}
+
+/// Only the buffer is ever too short; a mapping reaches to the end of the frames.
+void FrameOutput::move(std::uint64_t written, std::uint64_t offset) {
+  FASTLOGD_CHECK(method_ == WriteMethod::pwrite);
+  write_staged(written);
+  place_window(offset);
+}
+
+void FrameOutput::write_staged(std::uint64_t written) {
+  const std::size_t bytes = written - flushed_;
+  if (!failure_) {
+    auto done = files_->write_at(segment_->fd.get(), {staging_.get(), bytes}, flushed_);
+    if (!done) failure_ = done.error();
+  }
+  std::memset(staging_.get(), 0, bytes);
+}
+
+void FrameOutput::persist_batch(std::uint64_t written) {
+  FASTLOGD_CHECK(!holds_next_);  // bytes without a frame are never written
+  persist_->write_back({at(flushed_), written - flushed_});
+  persist_->fence();
+  store(held_at_, held_word_);
+  persist_->write_back({at(held_at_), sizeof held_word_});
+  persist_->fence();
+  holds_next_ = true;
+}
+
+bool FrameOutput::check_guard() {
+  if (!guard_.faulted()) [[likely]]
+    return true;
+  if (!failure_) {
+    failure_ = Error{std::make_error_code(std::errc::io_error),
+                     "a store into the mapping of " + segment_->path + " was refused (SIGBUS)"};
+  }
+  return false;
+}
+
+bool FrameOutput::flush(std::uint64_t written) {
+  if (failure_) [[unlikely]]
+    return false;
+  switch (method_) {
+    case WriteMethod::mapping:
+      break;
+    case WriteMethod::pwrite:
+      if (written == flushed_) return true;
+      write_staged(written);
+      place_window(written);
+      return !failure_;
+    case WriteMethod::dax:
+      if (written != flushed_) persist_batch(written);
+      break;
+  }
+  if (!check_guard()) return false;
+  flushed_ = written;
+  return true;
+}
+
+void FrameOutput::withdraw(std::uint64_t from, std::uint64_t to) {
+  static constexpr std::array<std::byte, 8> kNoCommit{};
+  const int fd = segment_->fd.get();
+  if (from < to) (void)files_->write_at(fd, kNoCommit, from);
+  for (std::uint64_t block = next_block(from); block < to; block += kBlockBytes) {
+    (void)files_->write_at(fd, kNoCommit, block);
+  }
+}
+
+}  // namespace fastlogd::segment
