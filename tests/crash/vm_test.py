@@ -13,7 +13,8 @@ import tempfile
 
 import pytest
 from vm import parts
-from vm.volatile_disk import VolatileDiskTrial
+from vm.nvdimm import NvdimmTrial
+from vm.volatile_disk import Cut, VolatileDiskTrial
 
 HEAVY = os.environ.get("FASTLOGD_HEAVY") == "1"
 ROUNDS = int(os.environ.get("FASTLOGD_VM_ROUNDS", "1"))
@@ -24,7 +25,7 @@ SEED = int(os.environ.get("FASTLOGD_VM_SEED", str(random.randrange(1 << 32))))
 SEND_AND_SYNC = """
 lines NAME | fastlogctl send --config /fastlogd.yaml --raw &
 while :; do
-  last=$(fastlogctl tail -n 1 -o cat --config /fastlogd.yaml | sed 's/load-NAME-0*\\([0-9]*\\) .*/\\1/')
+  last=$(fastlogctl tail -n 1 -o cat --config /fastlogd.yaml | sed -n 's/load-NAME-0*\\([0-9]*\\) .*/\\1/p')
   fastlogctl sync --config /fastlogd.yaml && [ -n "$last" ] && echo "$last" >$ACKNOWLEDGEMENTS
 done
 """
@@ -66,24 +67,50 @@ def files(mode: str, **more: bytes) -> dict[str, bytes]:
     return {"fastlogd.yaml": json.dumps(configuration).encode()} | {f"{name}.so": content for name, content in more.items()}
 
 
-def cuts_of_a_boot(trial: VolatileDiskTrial, job: str, contents: dict[str, bytes], chance: random.Random):
-    """One boot, and as many of the disks it may have left as FASTLOGD_VM_CUTS says."""
-    trial.run(job, contents, chance.uniform(0.5, 6))
+# A volatile disk. One boot gives one write log, and many disks that cuts during it could have left.
+
+
+def cuts_of_a_boot(trial: VolatileDiskTrial, start: str, contents: dict[str, bytes], chance: random.Random) -> list[Cut]:
+    """One boot that starts a daemon so, and as many of the disks it may have left as FASTLOGD_VM_CUTS says."""
+    trial.run(start + SEND_AND_SYNC.replace("NAME", "r0"), contents, chance.uniform(0.5, 6))
+    cuts = []
     for number in range(CUTS):
-        cut = trial.cut(chance)
+        cuts.append(cut := trial.cut(chance))
         print(f"cut {number}: {cut.how}: {cut.acknowledged} acknowledged, {cut.found} found")
-        yield cut
+    return cuts
 
 
-def test_what_a_sync_vouched_for_survives_a_power_cut_with_a_volatile_disk(folder, initramfs, chance):
-    trial = VolatileDiskTrial(folder, "ext4", initramfs)
-    cuts = list(cuts_of_a_boot(trial, "plain_disk ext4\ndaemon\n" + SEND_AND_SYNC.replace("NAME", "r0"), files("none"), chance))
-    assert not any(cut.lost for cut in cuts)
-    assert any(cut.acknowledged for cut in cuts)
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_what_was_acknowledged_survives_a_power_cut_with_a_volatile_disk(folder, initramfs, chance, kind):
+    trial = VolatileDiskTrial(folder, kind, initramfs)
+    cuts = [cut for _ in range(ROUNDS) for cut in cuts_of_a_boot(trial, f"plain_disk {kind}\ndaemon\n", files("none"), chance)]
+    total = sum(cut.acknowledged for cut in cuts)
+    busy = sum(cut.unflushed > 0 for cut in cuts)
+    print(f"{kind}: {ROUNDS} boots, {len(cuts)} cuts, {busy} of them with unflushed writes, {total} acknowledged records looked for")
+    assert not [cut for cut in cuts if cut.lost]
+    assert total
 
 
 def test_acknowledging_before_the_sync_is_caught(folder, initramfs, liar, chance):
     trial = VolatileDiskTrial(folder, "ext4", initramfs)
-    start = "plain_disk ext4\ndaemon LD_PRELOAD=/liar.so LIES=sync\n"
-    cuts = list(cuts_of_a_boot(trial, start + SEND_AND_SYNC.replace("NAME", "r0"), files("none", liar=liar), chance))
-    assert any(cut.lost for cut in cuts), "a daemon that does not sync was to lose what it vouched for"
+    cuts = cuts_of_a_boot(trial, "plain_disk ext4\ndaemon LD_PRELOAD=/liar.so LIES=sync\n", files("none", liar=liar), chance)
+    assert any(cut.lost for cut in cuts), "a daemon that does not sync was to lose what it acknowledged"
+
+
+# An NVDIMM. Every boot checks what the kills before it have left, then goes on until it is killed.
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_what_was_acknowledged_survives_the_death_of_a_machine_with_an_nvdimm(folder, initramfs, chance, kind):
+    trial = NvdimmTrial(folder, initramfs, files("none"))
+    for _ in range(ROUNDS + 1):
+        found = trial.boot(f"dax_disk {kind}\ndaemon\n", SEND_AND_SYNC, chance.uniform(0, 4))
+        print(f"{kind}: {trial.acknowledged} acknowledged, {found} found")
+        assert not trial.lost(found)
+
+
+def test_acknowledging_before_the_sync_is_caught_on_an_nvdimm(folder, initramfs, liar, chance):
+    trial = NvdimmTrial(folder, initramfs, files("none", liar=liar))
+    for _ in range(2):
+        found = trial.boot("dax_disk ext4 commit=300\ndaemon LD_PRELOAD=/liar.so LIES=sync\n", SEND_AND_SYNC, chance.uniform(0, 2))
+    assert trial.lost(found), f"{trial.acknowledged} acknowledged, {found} found"

@@ -34,12 +34,13 @@ def _modules(version: str) -> dict[str, list[pathlib.Path]]:
         subprocess.run(["/sbin/depmod", "-b", str(UNPACKED), version], check=True)
     needs = dict(line.split(":", 1) for line in listing.read_text().splitlines())
     paths = {pathlib.Path(path).stem.replace("-", "_"): path for path in needs}
-    builtin = {pathlib.Path(path).stem.replace("-", "_") for path in (folder / "modules.builtin").read_text().splitlines()}
+    builtin = {pathlib.Path(path).stem.replace("-", "_") for path in (folder / "modules.builtin").read_text().split()}
     sets: dict[str, list[pathlib.Path]] = {}
     for name, wanted in MODULES.items():
         missing = set(wanted) - builtin - set(paths)
         assert not missing, f"kernel {version} has no {missing}"
-        ordered = (path for module in wanted if module in paths for path in [*reversed(needs[paths[module]].split()), paths[module]])
+        ordered = (path for module in wanted if module in paths
+                   for path in [*reversed(needs[paths[module]].split()), paths[module]])
         sets[name] = [folder / path for path in dict.fromkeys(ordered)]
     return sets
 

@@ -22,6 +22,8 @@ class Cut:
     """What a checker found on one disk: records 0..found-1, of which 0..acknowledged-1 had been acknowledged."""
 
     how: str
+    place: int  # entries of the write log before it
+    unflushed: int
     acknowledged: int
     found: int
 
@@ -65,16 +67,24 @@ class VolatileDiskTrial:
         self._log = WriteLog(log)
 
     def cut(self, chance: random.Random) -> Cut:
-        entries = self._log.entries
-        first = next(index for index, entry in enumerate(entries) if entry.end >= self.acknowledged[0].log_bytes)
-        cut = chance.randint(first + 1, len(entries))
-        if chance.random() < 0.5:  # the moment an acknowledgement left
-            moment = chance.choice(self.acknowledged).log_bytes
-            cut = next((index + 1 for index, entry in enumerate(entries) if entry.end >= moment), cut)
+        cut = self._moment(chance)
         image = self._folder / "image"
-        how = self._log.crash_image(self._before, image, cut, chance)
+        how, unflushed = self._log.crash_image(self._before, image, cut, chance)
         found = self._records_on(image)
-        return Cut(how, acknowledged_by(self.acknowledged, entries[cut - 1].end), found)
+        return Cut(how, cut, unflushed, acknowledged_by(self.acknowledged, self._log.entries[cut - 1].end), found)
+
+    def _moment(self, chance: random.Random) -> int:
+        """How many entries of the log come before the cut: any, up to where an acknowledgement left, or up to a flush."""
+        entries = self._log.entries
+
+        def entry_at(log_bytes: int) -> int:
+            return next((index for index, entry in enumerate(entries) if entry.end >= log_bytes), len(entries) - 1)
+
+        first = entry_at(self.acknowledged[0].log_bytes) + 1
+        return chance.choice((
+            chance.randint(first, len(entries)),
+            entry_at(chance.choice(self.acknowledged).log_bytes) + 1,
+            chance.choice([index for index in range(first, len(entries)) if entries[index].flushes] or [len(entries)])))
 
     def _records_on(self, image: pathlib.Path) -> int:
         """Mounts the disk here, lets the daemon recover it, and counts; the log has to be sound and without a hole."""

@@ -59,8 +59,11 @@ class WriteLog:
         """How many entries a cut after the first `cut` entries leaves on the disk for certain."""
         return next((index + 1 for index in reversed(range(cut)) if self.entries[index].flushes), 0)
 
-    def crash_image(self, before: pathlib.Path, image: pathlib.Path, cut: int, chance: random.Random) -> str:
-        """Writes a disk that a power cut after `cut` entries may leave of disk `before`; returns how, for people."""
+    def crash_image(self, before: pathlib.Path, image: pathlib.Path, cut: int, chance: random.Random) -> tuple[str, int]:
+        """Writes a disk that a power cut after `cut` entries may leave of disk `before`.
+
+        Returns how, for people, and how many writes had not been flushed.
+        """
         subprocess.run(["cp", "--sparse=always", str(before), str(image)], check=True)
         safe = self.flushed_before(cut)
         cached = [entry for entry in self.entries[safe:cut] if entry.data]
@@ -75,7 +78,8 @@ class WriteLog:
                     _put(disk, at, data)
                     kept += len(data)
         lost = sum(len(entry.data) for entry in cached) - kept
-        return f"cut after {cut} of {len(self.entries)} writes, {len(cached)} unflushed, {fate} kept, {lost} bytes lost"
+        how = f"cut after {cut} of {len(self.entries)} writes, {len(cached)} unflushed, {fate} kept, {lost} bytes lost"
+        return how, len(cached)
 
 
 def _put(disk, at: int, data: memoryview) -> None:
