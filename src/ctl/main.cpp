@@ -1,16 +1,19 @@
 // fastlogctl: reads logs, checks them, and controls a running fastlogd.
 #include <csignal>
 #include <exception>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "ctl/commands.hpp"
 #include "ctl/failure.hpp"
+#include "ctl/output.hpp"
 
 namespace {
 
 using fastlogd::ctl::ExitCode;
+using fastlogd::ctl::flush_standard_output;
 
 int run(int argc, char** argv) {
   CLI::App app("Reads and checks fastlogd's logs and controls a running fastlogd.", "fastlogctl");
@@ -33,9 +36,13 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+    const bool asked_for_help = app.exit(error) == 0;
+    return static_cast<int>(asked_for_help && flush_standard_output() ? ExitCode::done : ExitCode::usage);
+  } catch (const std::system_error& error) {  // fmt::print's
+    if (error.code() != std::errc::broken_pipe) throw;
+    return static_cast<int>(ExitCode::done);
   }
-  return static_cast<int>(exit_code);
+  return static_cast<int>(flush_standard_output() ? exit_code : ExitCode::usage);
 }
 
 }  // namespace

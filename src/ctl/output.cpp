@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <string_view>
 
@@ -22,6 +23,10 @@ std::string pager_command() {
   if (terminal == nullptr || std::string_view(terminal) == "dumb") return {};
   if (const char* pager = std::getenv("PAGER")) return std::string_view(pager) == "cat" ? "" : pager;
   return "command -v less >/dev/null && exec less; command -v more >/dev/null && exec more; exec cat";
+}
+
+void say_write_error() {
+  std::perror("fastlogctl: writing the output");
 }
 
 [[noreturn]] void become_pager(int input, const std::string& command) {
@@ -85,11 +90,18 @@ void Output::flush() {
       pollfd ready{fd_, POLLOUT, 0};
       (void)::poll(&ready, 1, -1);
     } else if (errno != EINTR) {
-      if (errno != EPIPE) ::perror("fastlogctl: writing the output");
+      failed_ = errno != EPIPE;
+      if (failed_) say_write_error();
       closed_ = true;
     }
   }
   buffer_.clear();
+}
+
+bool flush_standard_output() {
+  if (std::fflush(stdout) == 0 || errno == EPIPE) return true;
+  say_write_error();
+  return false;
 }
 
 bool Output::closed(bool probe) {

@@ -18,7 +18,7 @@ struct Terminal {
 };
 
 /// Collects output; nothing is seen before flush() or kFlushBytes. When nobody reads any more it ends quietly: closed()
-/// is then true and everything else does nothing.
+/// is then true and everything else does nothing. So it is after an error, which has been said and makes failed() true.
 class Output {
  public:
   static constexpr std::size_t kFlushBytes = std::size_t{256} * 1024;
@@ -45,12 +45,19 @@ class Output {
   void flush();
   /// True once the reader is gone. `probe`: looks whether it is (for a follower that has nothing to write).
   [[nodiscard]] bool closed(bool probe = false);
+  /// Something was not written, and not because nobody wanted it.
+  [[nodiscard]] bool failed() const { return failed_; }
 
  private:
   int fd_;
   std::string buffer_;
   pid_t pager_ = -1;
   bool closed_ = false;
+  bool failed_ = false;
 };
+
+/// At the end of a command that printed through stdio: false if something of it could not be written, which has been
+/// said. A reader that has gone is no failure.
+[[nodiscard]] bool flush_standard_output();
 
 }  // namespace fastlogd::ctl

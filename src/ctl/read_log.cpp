@@ -55,6 +55,7 @@ class LogPrinter {
       output_.write(fmt::format("-- cursor: {}\n", format_cursor(cursor_)));
     }
     output_.flush();
+    if (output_.failed()) return ExitCode::usage;
     if (failed_) return ExitCode::corruption;
     return found_ > 0 || request_.follow ? ExitCode::done : ExitCode::nothing_found;
   }

@@ -85,7 +85,9 @@ std::shared_ptr<const config::Config> load_config(const TargetOptions& options) 
       config::load(options.config, is_default ? config::MissingFile::defaults : config::MissingFile::refused);
   if (loaded.ok()) return loaded.config;
   fmt::print(stderr, "{}", config::format_problems(loaded.problems));
-  throw Failure(ExitCode::configuration, "the configuration is not usable");
+  throw Failure(
+      ExitCode::configuration,
+      "the configuration is not usable; without one, --directory reads a log and --socket asks a daemon");
 }
 
 std::vector<Stream> find_streams(const TargetOptions& options) {

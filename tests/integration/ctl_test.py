@@ -138,6 +138,26 @@ def test_a_closed_pipe_ends_it_quietly(daemon):
     assert process.wait(20) in (0, -13, 141) and process.stderr.read() == b""
 
 
+@pytest.mark.parametrize("command", [["cat"], ["tail"], ["status"], ["streams"], ["segments"], ["usage"], ["verify"], ["--help"]],
+                         ids=lambda words: words[0])
+def test_output_that_can_not_be_written_is_no_success(filled, command):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([str(BIN / "fastlogctl"), *command] if command == ["--help"] else filled.ctl_command(*command),
+                              stdout=full, stderr=subprocess.PIPE, timeout=20)
+    assert done.returncode == 2 and b"No space left" in done.stderr, done
+
+
+def test_a_table_longer_than_its_reader_wants_ends_quietly(filled):
+    with filled.connect() as connection:
+        for number in range(2000):
+            connection.sendall(b"<13>Nov 22 23:05:01 a-name-that-takes-some-room-%d: hello\n" % number)
+    filled.quiesce(len(ALL) + 2000)
+    process = subprocess.Popen(filled.ctl_command("usage"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(20) == 0 and process.stderr.read() == b""
+
+
 def test_a_terminal_never_sees_control_characters(daemon):
     with daemon.connect() as connection:
         connection.sendall(b"evil \x1b]0;title\x07 end\n")
