@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/clock.hpp"
-#include "base/diagnostics.hpp"
 #include "ingest/io_thread.hpp"
 #include "ingest/sockets.hpp"
 #include "wire/datagram.hpp"
@@ -33,9 +32,8 @@ void DatagramReceiver::ready() {
     adopt_limits();
     const int got = slab_->receive(waiter_.fd());
     if (got < 0) {
-      static diag::RateLimit limit;
-      limit.log(diag::Level::warning, "listener {}: receive: {}", listener_->options.name,
-                std::strerror(errno));
+      listener_->complaints.receive_failed.log(diag::Level::warning, "listener {}: receive: {}",
+                                               listener_->options.name, std::strerror(errno));
       break;
     }
     if (draining_ && (got == 0 || slab_->is_end(0))) return end();

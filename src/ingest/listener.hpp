@@ -1,17 +1,31 @@
 // A listener as the io threads see it: immutable, shared, replaced as a whole by a reload.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "base/diagnostics.hpp"
 #include "ingest/ingest_counters.hpp"
 #include "ingest/ingest_options.hpp"
 #include "record/source.hpp"
+#include "wire/first_bytes.hpp"
 #include "wire/stream_framer.hpp"
 #include "wire/syslog.hpp"
 
 namespace fastlogd::ingest {
+
+/// How often the daemon's log speaks of one listener: each reason has its own limit, so that one noisy peer hides
+/// nothing but more of itself. Any io thread.
+struct ListenerComplaints {
+  std::array<diag::RateLimit, wire::kFirstBytesKinds> not_text;  ///< by wire::FirstBytes
+  diag::RateLimit bad_framing;
+  diag::RateLimit connections_max;
+  diag::RateLimit descriptors;
+  diag::RateLimit accept_failed;
+  diag::RateLimit receive_failed;
+};
 
 struct Listener {
   std::uint64_t socket_id = 0;  ///< stays when a reload changes the options of an unchanged address
@@ -19,6 +33,7 @@ struct Listener {
   std::size_t stream = 0;  ///< index of the stream's ring in each io thread
   bool inherited = false;  ///< somebody else keeps the socket: don't drain it, don't end its intake
   std::vector<std::shared_ptr<ListenerCounters>> counters;  ///< per io thread
+  mutable ListenerComplaints complaints;
 
   [[nodiscard]] Transport transport() const {
     switch (options.transport) {

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -73,6 +74,24 @@ Address name_of_socket(int fd) {
   name.bytes = sizeof name.storage;
   if (::getsockname(fd, name.get(), &name.bytes) != 0) name.storage.ss_family = AF_UNSPEC;
   return name;
+}
+
+/// Empty for a family that has none.
+std::string ip_text(const Address& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const void* bytes = nullptr;
+  if (address.family() == AF_INET) bytes = &reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_addr;
+  if (address.family() == AF_INET6)
+    bytes = &reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_addr;
+  if (bytes == nullptr || ::inet_ntop(address.family(), bytes, text.data(), text.size()) == nullptr)
+    return {};
+  return text.data();
+}
+
+/// "127.0.0.1:514" or "[::1]:514".
+std::string endpoint_text(const std::string& ip, std::uint16_t port) {
+  return ip.find(':') == std::string::npos ? fmt::format("{}:{}", ip, port)
+                                           : fmt::format("[{}]:{}", ip, port);
 }
 
 std::uint16_t port_of(const Address& address) {
@@ -188,9 +207,19 @@ const char* transport_text(ListenerTransport transport) {
 std::string describe_listener(const ListenerOptions& options) {
   if (is_unix(options.transport))
     return fmt::format("{} {}", transport_text(options.transport), options.path);
-  const bool v6 = options.address.find(':') != std::string::npos;
-  return fmt::format("{} {}{}{}:{}", transport_text(options.transport), v6 ? "[" : "", options.address,
-                     v6 ? "]" : "", options.port);
+  return fmt::format("{} {}", transport_text(options.transport),
+                     endpoint_text(options.address, options.port));
+}
+
+std::string describe_peer(int fd) {
+  Address peer;
+  peer.bytes = sizeof peer.storage;
+  if (::getpeername(fd, peer.get(), &peer.bytes) != 0) return "a peer that is gone";
+  if (peer.family() != AF_UNIX) return endpoint_text(ip_text(peer), port_of(peer));
+  ucred credentials{};
+  socklen_t bytes = sizeof credentials;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) != 0) return "an unknown process";
+  return fmt::format("uid {}, pid {}", credentials.uid, credentials.pid);
 }
 
 Result<BoundSocket> bind_listener(const ListenerOptions& options, const std::string& bind_path) {

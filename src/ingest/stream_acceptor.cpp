@@ -9,8 +9,8 @@
 #include <cstring>
 #include <utility>
 
-#include "base/diagnostics.hpp"
 #include "ingest/io_thread.hpp"
+#include "ingest/sockets.hpp"
 
 namespace fastlogd::ingest {
 namespace {
@@ -63,21 +63,20 @@ bool StreamAcceptor::accept_one() {
   if (!connection) return accept_failed(errno);
   if (leaves_too_few(connection.get())) {
     refused(CloseReason::descriptors);
-    static diag::RateLimit limit;
-    limit.log(
-        diag::Level::error,
-        "listener {}: a connection was refused: the last descriptors are kept for segments and /metrics "
-        "(raise LimitNOFILE or lower limits.connections_max)",
-        listener_->options.name);
+    listener_->complaints.descriptors.log(diag::Level::error,
+                                          "listener {}: the connection of {} was refused: the last "
+                                          "descriptors are kept for segments and /metrics "
+                                          "(raise LimitNOFILE or lower limits.connections_max)",
+                                          listener_->options.name, describe_peer(connection.get()));
     return true;
   }
   const unsigned open_now = thread_.shared().open_connections.fetch_add(1, std::memory_order_relaxed);
   if (open_now >= thread_.limits().connections_max) {
     thread_.shared().open_connections.fetch_sub(1, std::memory_order_relaxed);
     refused(CloseReason::connections_max);
-    static diag::RateLimit limit;
-    limit.log(diag::Level::warning, "listener {}: a connection was refused: limits.connections_max is {}",
-              listener_->options.name, thread_.limits().connections_max);
+    listener_->complaints.connections_max.log(
+        diag::Level::warning, "listener {}: the connection of {} was refused: limits.connections_max is {}",
+        listener_->options.name, describe_peer(connection.get()), thread_.limits().connections_max);
     return true;
   }
   counters().accepted_connections.add();
@@ -97,8 +96,7 @@ bool StreamAcceptor::accept_failed(int error) {
 void StreamAcceptor::shed_one(int error) {
   reserve_.reset();
   UniqueFd shed(::accept4(waiter_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
-  static diag::RateLimit limit;
-  limit.log(
+  listener_->complaints.accept_failed.log(
       diag::Level::error,
       "listener {}: no connection can be accepted: {} (raise LimitNOFILE or lower limits.connections_max)",
       listener_->options.name, std::strerror(error));

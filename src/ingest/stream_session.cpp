@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "base/clock.hpp"
-#include "base/diagnostics.hpp"
 #include "ingest/io_thread.hpp"
+#include "ingest/sockets.hpp"
 #include "wire/first_bytes.hpp"
 
 namespace fastlogd::ingest {
@@ -136,10 +136,10 @@ StreamSession::Progress StreamSession::process(BlockWriter& writer, std::size_t 
   backlog_ = end == BlockEnd::block_full;
   writer.commit(counters());
   if (end == BlockEnd::bad_framing) {
-    static diag::RateLimit limit;
-    limit.log(diag::Level::warning,
-              "listener {}: a peer was closed: no octet count where one was due (RFC 6587)",
-              listener_->options.name);
+    listener_->complaints.bad_framing.log(
+        diag::Level::warning,
+        "listener {}: the connection of {} was closed: no octet count where one was due (RFC 6587)",
+        listener_->options.name, describe_peer(waiter_.fd()));
     close(CloseReason::abusive);
     return Progress::finished;
   }
@@ -155,9 +155,9 @@ bool StreamSession::refuse_first_bytes(std::string_view bytes) {
   const wire::FirstBytes kind = wire::classify_first_bytes(bytes);
   first_bytes_known_ = kind == wire::FirstBytes::text || (kind == wire::FirstBytes::undecided && ended_);
   if (first_bytes_known_ || kind == wire::FirstBytes::undecided) return false;
-  static diag::RateLimit limit;
-  limit.log(diag::Level::warning, "listener {}: connection refused: {}", listener_->options.name,
-            wire::refusal_text(kind));
+  listener_->complaints.not_text[static_cast<std::size_t>(kind)].log(
+      diag::Level::warning, "listener {}: the connection of {} was refused: {}", listener_->options.name,
+      describe_peer(waiter_.fd()), wire::refusal_text(kind));
   close(CloseReason::not_text);
   return true;
 }

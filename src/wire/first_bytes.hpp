@@ -17,6 +17,7 @@ enum class FirstBytes : std::uint8_t {
   pickle,     ///< Python's logging.handlers.SocketHandler
 };
 
+inline constexpr std::size_t kFirstBytesKinds = 6;
 inline constexpr std::size_t kFirstBytes = 6;  ///< more are never looked at
 
 /// Looks at the first bytes of a connection or datagram. A text that could be meant is always let through.

@@ -3,6 +3,7 @@
 import array
 import base64
 import os
+import re
 import socket
 
 import pytest
@@ -134,7 +135,20 @@ def test_a_peer_that_does_not_speak_text_is_refused_with_the_reason(daemon, hell
     send(daemon, hello * 4, "tcp")
     eventually(lambda: daemon.metrics().sum("fastlogd_closed_connections_total", reason="not_text") == 1)
     assert not daemon.cat()
-    assert "peer" in daemon.stderr()
+    assert re.search(r"listener tcp: the connection of 127\.0\.0\.1:\d+ was refused: the peer s", daemon.stderr())
+
+
+def test_each_reason_is_said_however_often_another_is(daemon):
+    for _ in range(20):
+        send(daemon, b"\x1f\x8b\x08\x00\x00\x00\x00\x00", "tcp")
+    send(daemon, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", "tcp")
+    send(daemon, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")
+    send(daemon, b"5 <1>abnonsense")
+    eventually(lambda: daemon.metrics().sum("fastlogd_closed_connections_total", reason="not_text") == 22)
+    eventually(lambda: daemon.metrics().sum("fastlogd_closed_connections_total", reason="abusive") == 1)
+    said = daemon.stderr()
+    assert (said.count("raw gzip stream"), said.count("speaks TLS"), said.count("no octet count")) == (1, 2, 1), said
+    assert f"listener app: the connection of uid {os.getuid()}, pid {os.getpid()} was" in said
 
 
 def open_descriptors(daemon) -> int:
