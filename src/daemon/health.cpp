@@ -19,6 +19,10 @@ Health judge(const Condition& condition) {
     if (stream.disk_full) {
       health.reasons.push_back(fmt::format("stream {}: no space for another segment", stream.name));
     }
+    if (stream.text_failing) {
+      health.reasons.push_back(
+          fmt::format("stream {}: the text file falls behind, an error is in its way", stream.name));
+    }
   }
   if (!condition.config_error.empty()) {
     health.reasons.push_back(
@@ -34,8 +38,12 @@ std::string health_page(const Condition& condition) {
   for (const std::string& reason : health.reasons) page += reason + "\n";
   page += fmt::format("configuration generation {}, {} reloads applied, {} refused", condition.generation,
                       condition.reloads_applied, condition.reloads_refused);
-  if (condition.waiting_for_restart > 0)
-    page += fmt::format(", {} changes wait for a restart", condition.waiting_for_restart);
+  if (condition.waiting_for_restart > 0) {
+    page += fmt::format(", {} for a restart",
+                        condition.waiting_for_restart == 1
+                            ? "1 change waits"
+                            : fmt::format("{} changes wait", condition.waiting_for_restart));
+  }
   return page + "\n";
 }
 

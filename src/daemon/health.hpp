@@ -13,6 +13,7 @@ struct Condition {
     std::string name;
     bool store_failed = false;
     bool disk_full = false;
+    bool text_failing = false;
   };
   std::vector<Stream> streams;
   std::vector<std::string> stalled_threads;

@@ -1,7 +1,9 @@
 // fastlogd: command line, configuration, and then the Daemon.
 #include <sys/resource.h>
 
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <exception>
 #include <utility>
 
@@ -27,7 +29,7 @@ void raise_descriptor_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
   limit.rlim_cur = limit.rlim_max;
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0)
-    diag::warning("can't raise the limit of open files: {}", errno);
+    diag::warning("can't raise the limit of open files: {}", std::strerror(errno));
 }
 
 int check(const CommandLine& line, config::MissingFile missing) {

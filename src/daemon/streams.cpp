@@ -71,13 +71,18 @@ void Streams::start() {
   for (auto& [name, stream] : streams_) stream->store->start();
 }
 
+Result<> Streams::make_text_file(const config::StreamConfig& stream) {
+  const auto made = follow::make_text_file(*stream.text, files_);
+  if (!made) return in_stream(stream.store.name, made.error());
+  if (*made) made_.push_back(stream.text->path);
+  return {};
+}
+
 Result<std::unique_ptr<Streams::TextFile>> Streams::start_text_file(const config::StreamConfig& stream) {
-  if (auto checked = follow::check_text_file(*stream.text, files_); !checked) {
-    return in_stream(stream.store.name, checked.error());
-  }
+  if (auto made = make_text_file(stream); !made) return made.error();
   try {
     auto text = std::make_unique<TextFile>(stream, files_);
-    text->follower.start();
+    text->follower.start_held();
     return text;
   } catch (const std::system_error& error) {  // std::thread: no more threads
     return Error{error.code(), "stream " + stream.store.name + ": starting the text file's thread"};
@@ -96,9 +101,9 @@ Result<> Streams::prepare(const config::Config& next) {
       }
       prepared_[name] = std::move(*started);
     } else if (wanted->text->path != stream->config.text->path) {
-      if (auto checked = follow::check_text_file(*wanted->text, files_); !checked) {
+      if (auto made = make_text_file(*wanted); !made) {
         discard();
-        return in_stream(name, checked.error());
+        return made.error();
       }
     }
   }
@@ -114,6 +119,7 @@ void Streams::commit(const config::Config& next) {
     }
     if (const auto prepared = prepared_.find(name); prepared != prepared_.end()) {
       stream->text = std::move(prepared->second);
+      stream->text->follower.go();
       metrics_.add_text_file(name, stream->text->counters);
     } else if (stream->text && !wanted->text) {
       (void)stream->text->follower.stop(Clock::now() + kTextFileGoodbye);
@@ -124,10 +130,13 @@ void Streams::commit(const config::Config& next) {
     stream->config = *wanted;
   }
   prepared_.clear();
+  made_.clear();
 }
 
 void Streams::discard() {
   prepared_.clear();
+  for (const std::string& path : made_) (void)files_.unlink(path);
+  made_.clear();
 }
 
 void Streams::stop(Clock::time_point deadline) {
@@ -166,8 +175,11 @@ std::vector<Condition::Stream> Streams::conditions() const {
   std::vector<Condition::Stream> conditions;
   for (const auto& [name, stream] : streams_) {
     const append::AppendCounters& counters = stream->store->counters();
-    conditions.push_back({name, counters.store_failed.load(std::memory_order_relaxed),
-                          counters.disk_full.load(std::memory_order_relaxed)});
+    conditions.push_back(
+        {.name = name,
+         .store_failed = counters.store_failed.load(std::memory_order_relaxed),
+         .disk_full = counters.disk_full.load(std::memory_order_relaxed),
+         .text_failing = stream->text && stream->text->counters->failing.load(std::memory_order_relaxed)});
   }
   return conditions;
 }

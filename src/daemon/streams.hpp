@@ -63,12 +63,14 @@ class Streams {
   struct Stream;
 
   Streams(FileSystem& files, metrics::Registry& metrics);
+  [[nodiscard]] Result<> make_text_file(const config::StreamConfig& stream);
   [[nodiscard]] Result<std::unique_ptr<TextFile>> start_text_file(const config::StreamConfig& stream);
 
   FileSystem& files_;
   metrics::Registry& metrics_;
   std::map<std::string, std::unique_ptr<Stream>, std::less<>> streams_;
   std::map<std::string, std::unique_ptr<TextFile>> prepared_;  ///< by stream; between prepare() and commit()
+  std::vector<std::string> made_;                              ///< likewise: text files that were not there
 };
 
 }  // namespace fastlogd::daemon

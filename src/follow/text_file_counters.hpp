@@ -15,6 +15,7 @@ struct TextFileCounters {
   Counter errors;
   Counter overtaken;  ///< times retention removed what had not been written yet
   std::atomic<std::uint64_t> lag_bytes{0};
+  std::atomic<bool> failing{false};  ///< the last step met an error; it is tried again
 };
 
 }  // namespace fastlogd::follow

@@ -19,10 +19,11 @@ constexpr milliseconds kPauseStep{10};
 
 }  // namespace
 
-Result<> check_text_file(const TextFileOptions& options, FileSystem& files) {
+Result<bool> make_text_file(const TextFileOptions& options, FileSystem& files) {
+  const bool was_there = files.status(options.path).has_value();
   const auto opened = TextFile::open(options.path, true, files);
   if (!opened) return opened.error();
-  return {};
+  return !was_there;
 }
 
 TextFollower::TextFollower(FollowedStream stream, const SnapshotBox<TextFileOptions>& options,
@@ -33,14 +34,23 @@ TextFollower::~TextFollower() {
   if (thread_.joinable()) (void)stop(std::chrono::steady_clock::now());
 }
 
-void TextFollower::start() {
-  thread_ = std::thread([this] { run(); });
+void TextFollower::start_held() {
+  thread_ = std::thread([this] {
+    held_.wait(true);
+    run();
+  });
+}
+
+void TextFollower::go() {
+  held_.store(false);
+  held_.notify_one();
 }
 
 bool TextFollower::stop(std::chrono::steady_clock::time_point deadline) {
   if (!thread_.joinable()) return drained_;
   deadline_ns_.store(deadline.time_since_epoch().count(), std::memory_order_relaxed);
   stopping_.store(true, std::memory_order_release);
+  go();  // if it is still held, it finds that its time is over
   thread_.join();
   return drained_;
 }
@@ -55,6 +65,7 @@ std::unique_ptr<LineSource> TextFollower::open_source() {
   while (!give_up()) {
     auto opened = LogLineSource::open(stream_.directory, stream_.segment_bytes, *files_);
     if (opened) return std::move(*opened);
+    counters_->failing.store(true, std::memory_order_relaxed);
     limit.log(diag::Level::warning, "stream {}: text file: can't open the log: {}", stream_.name,
               opened.error().message());
     pause(kRetryPause);
@@ -71,6 +82,7 @@ void TextFollower::follow(LineSource& source) {
     if (rotation_requested_.exchange(false, std::memory_order_relaxed)) writer.request_rotation();
     const TextWriter::Step step = writer.step(options.current());
     counters_->lag_bytes.store(writer.lag_bytes(), std::memory_order_relaxed);
+    counters_->failing.store(step == TextWriter::Step::stuck, std::memory_order_relaxed);
     if (step == TextWriter::Step::worked) continue;
     if (step == TextWriter::Step::stuck) {
       pause(kRetryPause);

@@ -27,9 +27,10 @@ struct FollowedStream {
 /// The cursor's name in the stream's directory.
 inline constexpr const char* kCursorName = "text.cursor";
 
-/// Opens (and creates) the file the options name and closes it again: what a reload checks before it commits.
-[[nodiscard]] Result<> check_text_file(const TextFileOptions& options,
-                                       FileSystem& files = posix_file_system());
+/// Opens the file the options name, or makes it: what a reload does before it commits. From then on it is there: a
+/// `tail -F` that begins without its file only polls, and loses rotations. True: it was made.
+[[nodiscard]] Result<bool> make_text_file(const TextFileOptions& options,
+                                          FileSystem& files = posix_file_system());
 
 /// Reads only what is published and never slows the appender: a text file that can't be written just lags
 /// behind, until retention overtakes it. All methods but rotate(): the main thread.
@@ -44,8 +45,16 @@ class TextFollower {
   /// Stops without draining if stop() was not called; the next start goes on.
   ~TextFollower();
 
-  /// Starts the thread. The stream's log should be open by now; if it isn't the thread tries until it is.
-  void start();
+  /// Makes the thread, which touches nothing before go(): a reload that fails after all must leave no trace. Throws
+  /// std::system_error if there can be no more threads.
+  void start_held();
+  /// The stream's log should be open by now; if it isn't the thread tries until it is.
+  void go();
+  /// Both.
+  void start() {
+    start_held();
+    go();
+  }
   /// Asks for a rotation now, whatever the size. Any thread.
   void rotate() { rotation_requested_.store(true, std::memory_order_relaxed); }
   /// Writes what is published now, as far as `deadline` allows, and joins. True if nothing was left.
@@ -63,6 +72,7 @@ class TextFollower {
   TextFileCounters* counters_;
   FileSystem* files_;
 
+  std::atomic<bool> held_{true};
   std::atomic<bool> rotation_requested_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<std::int64_t> deadline_ns_{

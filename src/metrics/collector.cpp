@@ -267,12 +267,17 @@ void Registry::Collector::collect_text_files(Families& families) const {
     std::move(family).append_to(families);
   }
   // A text file that a reload replaced has no lag any more: the newest of each stream speaks.
-  std::map<std::string, std::uint64_t> lag;
-  for (const TextFile& file : text_files)
-    lag[file.stream] = file.counters->lag_bytes.load(std::memory_order_relaxed);
-  auto family = Family::gauge("fastlogd_text_lag_bytes", "Log bytes not yet in the text file.");
-  for (const auto& [stream, value] : lag) family.sample({{"stream", stream}}, value);
-  std::move(family).append_to(families);
+  std::map<std::string, const follow::TextFileCounters*> newest;
+  for (const TextFile& file : text_files) newest[file.stream] = file.counters.get();
+  auto lag = Family::gauge("fastlogd_text_lag_bytes", "Log bytes not yet in the text file.");
+  auto failing =
+      Family::gauge("fastlogd_text_failing", "1 while an error keeps the text file from going on.");
+  for (const auto& [stream, counters] : newest) {
+    lag.sample({{"stream", stream}}, counters->lag_bytes.load(std::memory_order_relaxed));
+    failing.sample({{"stream", stream}}, counters->failing.load(std::memory_order_relaxed) ? 1 : 0);
+  }
+  std::move(lag).append_to(families);
+  std::move(failing).append_to(families);
 }
 
 void Registry::Collector::collect_config(Families& families) const {
@@ -290,7 +295,7 @@ void Registry::Collector::collect_config(Families& families) const {
   add(Family::gauge("fastlogd_config_generation", "Number of the configuration in force, from 1."),
       config->generation.load(std::memory_order_relaxed));
   add(Family::gauge("fastlogd_config_last_reload_success_timestamp_seconds",
-                    "When the last reload was applied, since the epoch; 0 before the first."),
+                    "When the configuration in force was applied, since the epoch; at first the start."),
       seconds(config->last_reload_success_time_ns.load(std::memory_order_relaxed)));
 }
 

@@ -1,7 +1,7 @@
 """A full disk: the log stays readable, what is lost is counted, and the daemon goes on when there is room again."""
 
 from support.daemon import MIB, Daemon, eventually
-from support.load import Load, numbers
+from support.load import Load, check_exactly_once, numbers
 from support.mounts import small_ext4
 
 
@@ -70,3 +70,22 @@ def test_a_full_disk_at_the_start_is_said(idle_daemon):
         eventually(lambda: "space" in idle_daemon.stderr() or process.poll() is not None, 20)
         assert process.poll() not in (0, -6, -11, -7)
         assert "space" in idle_daemon.stderr()
+
+
+def test_a_text_file_whose_disk_is_full_is_a_reason_in_healthz_and_catches_up(idle_daemon):
+    daemon = idle_daemon
+    with small_ext4(daemon.folder / "disk", 24) as path:
+        daemon.text_path = path / "main.log"
+        daemon.with_text(rotate_bytes="100MiB").start()
+        ballast = path / "ballast"
+        ballast.write_bytes(b"\0" * (18 * MIB))
+        Load(daemon.connect, rate=1e9, count=50_000).run()
+        eventually(lambda: "text file" in daemon.get("/healthz")[1], 20)
+        assert daemon.get("/healthz")[1].startswith("degraded\n") and daemon.metrics().sum("fastlogd_text_failing") == 1
+        assert daemon.quiesce(50_000).stored == 50_000, "the log itself goes on"
+        assert f"{daemon.text_path}: " in daemon.stderr() and "No space left" in daemon.stderr()
+        ballast.unlink()
+        eventually(lambda: daemon.get("/healthz")[1].startswith("ok\n"), 20)
+        eventually(lambda: daemon.text_path.read_bytes().count(b"\n") == 50_000, 20)
+        check_exactly_once(daemon.text_path.read_bytes(), 50_000)
+        assert daemon.stop() == 0

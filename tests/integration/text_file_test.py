@@ -21,6 +21,15 @@ def test_a_record_is_one_line_whatever_it_holds(idle_daemon):
         assert line.endswith(end), (line, end)
 
 
+def test_the_file_is_there_when_the_daemon_is_ready(idle_daemon):
+    """Whatever its thread has come to: a tail -F that begins without its file only polls, and loses rotations."""
+    obstacle = idle_daemon.log_directory / "text.cursor"
+    obstacle.mkdir(parents=True)
+    daemon = idle_daemon.with_text().start()
+    assert daemon.text_path.exists()
+    eventually(lambda: daemon.metrics().sum("fastlogd_text_failing") == 1)
+
+
 def test_a_line_reads_as_syslog_files_do(idle_daemon):
     daemon = idle_daemon.with_text().start()
     subprocess.run(["logger", "--socket", daemon.target("unix-datagram").path, "--tag", "app", "--id=42", "hello there"], check=True)

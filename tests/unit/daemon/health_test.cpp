@@ -12,23 +12,30 @@ using ::testing::StartsWith;
 
 TEST(Health, IsOkWhenNothingIsWrong) {
   Condition condition;
-  condition.streams = {{"main", false, false}};
+  condition.streams = {{.name = "main"}};
   EXPECT_STREQ(judge(condition).word(), "ok");
   EXPECT_EQ(health_page(condition), "ok\nconfiguration generation 1, 0 reloads applied, 0 refused\n");
 }
 
 TEST(Health, IsDegradedButAliveOnAFullDisk) {
   Condition condition;
-  condition.streams = {{"main", false, true}, {"audit", false, false}};
+  condition.streams = {{.name = "main", .disk_full = true}, {.name = "audit"}};
   const Health health = judge(condition);
   EXPECT_TRUE(health.alive);
   EXPECT_STREQ(health.word(), "degraded");
   EXPECT_THAT(health.reasons, ElementsAre("stream main: no space for another segment"));
 }
 
+TEST(Health, IsDegradedWhileTheTextFileCanNotGoOn) {
+  Condition condition;
+  condition.streams = {{.name = "main", .text_failing = true}};
+  EXPECT_TRUE(judge(condition).alive);
+  EXPECT_THAT(health_page(condition), StartsWith("degraded\nstream main: the text file falls behind"));
+}
+
 TEST(Health, HasFailedWhenAStoreHasFailedForGood) {
   Condition condition;
-  condition.streams = {{"main", true, false}};
+  condition.streams = {{.name = "main", .store_failed = true}};
   EXPECT_FALSE(judge(condition).alive);
   EXPECT_THAT(health_page(condition), StartsWith("failed\nstream main: "));
 }

@@ -119,6 +119,35 @@ TEST_F(TextFollowerTest, WaitsForALogThatIsNotThereYetAndStopsAllTheSame) {
   EXPECT_FALSE(follower->stop(steady_clock::now() + std::chrono::milliseconds(50)));
 }
 
+TEST_F(TextFollowerTest, TouchesNothingWhileItIsHeld) {
+  LiveLog log(directory_ / "main");
+  log.begin();
+  log.add_records(1);
+  log.publish();
+  {
+    const auto follower = follow(log.directory());
+    follower->start_held();
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  EXPECT_FALSE(std::filesystem::exists(log.directory() + "/" + kCursorName));
+}
+
+TEST_F(TextFollowerTest, SaysWhileAnErrorIsInItsWay) {
+  LiveLog log(directory_ / "main");
+  log.begin();
+  log.add_records(1);
+  log.publish();
+  std::filesystem::create_directory(path_);
+  const auto follower = follow(log.directory());
+  follower->start();
+  EXPECT_TRUE(eventually([&] { return counters_.failing.load(); }));
+  std::filesystem::remove(path_);
+  EXPECT_TRUE(eventually([&] { return !counters_.failing.load(); }));
+  EXPECT_TRUE(follower->stop(soon()));
+  EXPECT_EQ(messages(path_), fastlogd::test::records(1, 1));
+}
+
 TEST_F(TextFollowerTest, TakesANewPathAndRotatesOnRequestWhileItRuns) {
   LiveLog log(directory_ / "main");
   log.begin();
@@ -149,14 +178,25 @@ TEST_F(TextFollowerTest, ANewlineInAMessageStaysOneLine) {
   EXPECT_EQ(messages(path_), std::vector<std::string>{R"(two\nlines\x1b[31m)"});
 }
 
-TEST(CheckTextFile, SaysBeforeAReloadWhatWouldFail) {
+TEST(MakeTextFile, SaysBeforeAReloadWhatWouldFail) {
   const TemporaryDirectory directory;
-  EXPECT_TRUE(check_text_file({.path = directory / "main.log"}));
   std::filesystem::create_symlink(directory / "main.log", directory / "link");
-  const auto refused = check_text_file({.path = directory / "link"});
+  const auto refused = make_text_file({.path = directory / "link"});
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message().find("symbolic link"), std::string::npos);
-  EXPECT_FALSE(check_text_file({.path = directory / "absent/main.log"}));
+  EXPECT_FALSE(make_text_file({.path = directory / "absent/main.log"}));
+}
+
+TEST(MakeTextFile, SaysWhetherItWasThereAndLeavesItAlone) {
+  const TemporaryDirectory directory;
+  const auto first = make_text_file({.path = directory / "main.log"});
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(*first);
+  std::ofstream(directory / "main.log") << "a line\n";
+  const auto second = make_text_file({.path = directory / "main.log"});
+  ASSERT_TRUE(second);
+  EXPECT_FALSE(*second);
+  EXPECT_EQ(messages(directory / "main.log").size(), 1U);
 }
 
 }  // namespace
