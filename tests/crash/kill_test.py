@@ -74,7 +74,8 @@ def test_what_was_readable_survives_a_kill(idle_daemon):
     kept: list[int] = []
     seen = 0
     for number in range(ROUNDS):
-        readable, sent = kill_under_load(daemon, number, chance.uniform(0.1, 1.0))
+        seconds = chance.uniform(0.1, 1.0)
+        readable, sent = kill_under_load(daemon, number, seconds)
         started = time.monotonic()
         daemon.start()
         assert time.monotonic() - started < 1.0, "the restart"
@@ -84,7 +85,7 @@ def test_what_was_readable_survives_a_kill(idle_daemon):
         assert sent - len(found) <= LOSS_LINES_MAX, f"round {number}: {sent - len(found)} of {sent} lines lost"
         check_dense_around_the_crash(daemon)
         daemon.verify()
-        print(f"round {number}: {sent} sent, {readable + 1} seen before the kill, {len(found)} stored")
+        print(f"round {number}: {sent} sent, {sent / seconds:.0f} a second, {readable + 1} seen before the kill, {len(found)} stored")
         kept.append(len(found))
         seen += readable + 1
     for number, count in enumerate(kept):

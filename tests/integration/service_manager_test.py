@@ -8,6 +8,7 @@ import time
 
 import pytest
 from support.daemon import BIN, eventually
+from support.source_tree import ROOT
 
 
 class ServiceManager:
@@ -118,3 +119,10 @@ def test_inherited_sockets_are_found_by_address_when_the_name_says_nothing(idle_
     with idle_daemon.connect() as connection:
         connection.sendall(b"found\n")
     idle_daemon.quiesce(1)
+
+
+def test_the_unit_is_confined():
+    """By the file alone; systemd_test looks at the running service."""
+    unit = ROOT / "systemd" / "fastlogd.service"
+    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=15", str(unit)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr  # the threshold is in tenths

@@ -74,7 +74,7 @@ class Load(threading.Thread):
 def numbers(output: bytes, name: str = "a") -> list[int]:
     """The numbers of that name's lines, in the order they stand in."""
     wanted = name.encode()
-    return [int(number) for found, number in _PATTERN.findall(output) if found == wanted]
+    return [int(found[2]) for found in _PATTERN.finditer(output) if found[1] == wanted]
 
 
 def check_exactly_once(output: bytes, count: int, name: str = "a") -> None:
