@@ -189,5 +189,5 @@ class Daemon:
 
     def verify(self) -> None:
         """`fastlogctl verify` finds the log sound."""
-        done = self.ctl("verify", check=False)
+        done = self.ctl("verify", check=False, timeout=300.0)
         assert done.returncode == 0, (done.returncode, done.stdout.decode(), done.stderr.decode())
