@@ -197,6 +197,22 @@ void parse(std::string_view text, std::uint32_t file, Document& document) {
   }
 }
 
+/// The commonest slip, for which the parser has only words like "illegal map value": a tab before the first word of the
+/// line of `at` or the one before it.
+std::optional<Position> tab_in_indentation(std::string_view text, Position at) {
+  int line = 1;
+  for (std::size_t start = 0; line <= at.line && start <= text.size(); ++line) {
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    const std::string_view indentation = text.substr(start, text.find_first_not_of(" \t", start) - start);
+    const std::size_t tab = indentation.substr(0, end - start).find('\t');
+    if (line >= at.line - 1 && tab != std::string_view::npos) {
+      return Position{at.file, line, static_cast<int>(tab) + 1};
+    }
+    start = end + 1;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 const Entry* Node::find(std::string_view key) const {
@@ -223,7 +239,9 @@ Document parse_document(std::string_view text, std::uint32_t file) {
   } catch (const YAML::Exception& error) {
     document.root.reset();
     const Position at{file, std::max(error.mark.line, 0) + 1, std::max(error.mark.column, 0) + 1};
-    document.complaints.push_back({at, error.msg});
+    const auto tab = tab_in_indentation(text, at);
+    document.complaints.push_back(tab ? Complaint{*tab, "a tab in the indentation; YAML wants spaces"}
+                                      : Complaint{at, error.msg});
   }
   return document;
 }

@@ -57,6 +57,11 @@ def test_a_missing_or_unreadable_file_is_named(folder):
     assert str(folder / "nowhere.yaml") in check(folder / "nowhere.yaml").stderr
     (folder / "directory.yaml").mkdir()
     assert check(folder / "directory.yaml").returncode == 78
+    (folder / "secret.yaml").write_text("http: {port: 1}\n")
+    (folder / "secret.yaml").chmod(0)
+    done = subprocess.run(["setpriv", "--bounding-set=-dac_override,-dac_read_search", str(BIN / "fastlogd"), "--config",
+                           str(folder / "secret.yaml"), "--check"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 78 and f"{folder}/secret.yaml:1:1: cannot be opened: Permission denied" in done.stderr
 
 
 def test_a_good_file_passes(folder):

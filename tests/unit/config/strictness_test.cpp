@@ -118,6 +118,14 @@ TEST(Strictness, TurnsSyntaxErrorsIntoProblems) {
   }
 }
 
+TEST(Strictness, SaysThatATabIsNoIndentation) {
+  EXPECT_EQ(problems_of("http:\n\tport: 1\n"),
+            "main.yaml:2:1: a tab in the indentation; YAML wants spaces\n");
+  EXPECT_EQ(problems_of("limits:\n  connections_max: 5\n  \trecord_bytes_max: 1KiB\n"),
+            "main.yaml:3:3: a tab in the indentation; YAML wants spaces\n");
+  EXPECT_THAT(problems_of("a: b: c\n"), ::testing::Not(HasSubstr("tab")));
+}
+
 TEST(Strictness, RefusesControlCharacters) {
   using namespace std::string_literals;
   EXPECT_EQ(problems_of("http:\n  po\0rt: 1\n"s),
