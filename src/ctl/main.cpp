@@ -19,6 +19,9 @@ int run(int argc, char** argv) {
   CLI::App app("Reads and checks fastlogd's logs and controls a running fastlogd.", "fastlogctl");
   app.set_version_flag("--version", "fastlogctl " FASTLOGD_VERSION);
   app.require_subcommand(1);
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return fmt::format("fastlogctl: {}; --help says more\n", error.what());
+  });
   ExitCode exit_code = ExitCode::done;
   fastlogd::ctl::add_tail(app, exit_code);
   fastlogd::ctl::add_cat(app, exit_code);

@@ -91,7 +91,7 @@ def test_time_selects_by_receipt(daemon):
                                        ["nonsense"], ["tail", "-n", "many"], ["cat", "-g", "(unclosed"]])
 def test_wrong_usage_exits_2_and_says_why(filled, arguments):
     done = subprocess.run([str(BIN / "fastlogctl"), *arguments, "--config", str(filled.config_path)], capture_output=True, timeout=20)
-    assert done.returncode == 2 and done.stderr, done
+    assert done.returncode == 2 and done.stderr.startswith(b"fastlogctl: "), done
 
 
 def test_no_log_and_no_configuration_are_said_clearly(folder):
