@@ -9,6 +9,7 @@ import time
 import pytest
 from support.daemon import BIN, eventually
 from support.load import Load, numbers
+from support.source_tree import ROOT
 
 RECORDS = (b"<11>Nov 22 23:05:01 web[10]: disk failed\n<12>Nov 22 23:05:01 web[10]: Disk slow\n<14>Nov 22 23:05:01 db[20]: started\n"
            b"<15>Nov 22 23:05:01 db[20]: details\n<8>Nov 22 23:05:01 kernel: panic\nno header at all\n"
@@ -63,6 +64,25 @@ def test_json_has_what_the_sender_said(filled):
     assert (last["host"], last["identifier"], last["procid"], last["msgid"], last["severity"], last["facility"], last["format"]) == (
         "host", "app", "7", "ID48", "info", "user", "rfc5424")
     assert records[5].get("format") is None and records[5]["severity"] == "info"
+
+
+def keys_of(value) -> set[str]:
+    """Every key in a JSON value, at any depth, but what senders name."""
+    if isinstance(value, list):
+        return set().union(*map(keys_of, value))
+    if not isinstance(value, dict):
+        return set()
+    return set(value).union(*(keys_of(inner) for key, inner in value.items() if key != "structured_data"))
+
+
+def test_the_manual_names_every_key_of_the_stable_interfaces(filled):
+    with filled.connect() as connection:
+        connection.sendall(b"\xff not UTF-8\n<192>too high\n" + b"x" * 70_000 + b"\n")
+    filled.quiesce(len(ALL) + 3)
+    keys = keys_of(filled.cat_json()) | keys_of(json.loads(filled.ctl("status", "--json").stdout))
+    assert {"truncated", "malformed", "message_base64", "msgid", "uid", "durable", "in_flight"} <= keys
+    manual = (ROOT / "docs" / "fastlogctl.1.scd").read_text()
+    assert {key for key in keys if f"*{key.removesuffix('_base64')}*" not in manual} == set()
 
 
 def test_a_cursor_goes_on_where_it_was(filled):
