@@ -101,7 +101,14 @@ class PosixFileSystem final : public FileSystem {
     for (std::size_t at = 1; at <= path.size(); ++at) {
       if (at != path.size() && path[at] != '/') continue;
       const std::string prefix = path.substr(0, at);
-      if (::mkdir(prefix.c_str(), mode) != 0 && errno != EEXIST) return errno_error("mkdir " + prefix);
+      if (::mkdir(prefix.c_str(), mode) == 0) {
+        // Or a power loss takes the directory with everything that was synced in it.
+        const std::size_t slash = prefix.rfind('/');
+        const std::string parent = slash == std::string::npos ? "." : prefix.substr(0, slash + 1);
+        if (auto done = sync_directory(parent); !done) return done;
+      } else if (errno != EEXIST) {
+        return errno_error("mkdir " + prefix);
+      }
     }
     struct stat info{};
     if (::stat(path.c_str(), &info) != 0) return errno_error("stat " + path);

@@ -43,7 +43,7 @@ class FileSystem {
   [[nodiscard]] virtual Result<> rename(const std::string& from, const std::string& to) = 0;
   [[nodiscard]] virtual Result<> unlink(const std::string& path) = 0;
   [[nodiscard]] virtual Result<> sync_directory(const std::string& path) = 0;
-  /// Creates the directory and missing parents with `mode`.
+  /// Creates the directory and missing parents with `mode`, and syncs the directory that each new one is in.
   [[nodiscard]] virtual Result<> make_directories(const std::string& path, mode_t mode) = 0;
   /// Names (not paths) of the entries, without "." and "..", sorted.
   [[nodiscard]] virtual Result<std::vector<std::string>> list(const std::string& path) = 0;
