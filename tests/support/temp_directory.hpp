@@ -9,8 +9,8 @@ namespace fastlogd::test {
 
 class TempDirectory {
  public:
-  TempDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "fastlogd-test-XXXXXX").string();
+  explicit TempDirectory(const std::filesystem::path& in = std::filesystem::temp_directory_path()) {
+    std::string pattern = (in / "fastlogd-test-XXXXXX").string();
     path_ = ::mkdtemp(pattern.data());
   }
   TempDirectory(const TempDirectory&) = delete;
