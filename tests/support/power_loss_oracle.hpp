@@ -139,7 +139,8 @@ class PowerLossOracle {
     segment::ReadStatus status{};
     while ((status = reader->next(item)) == segment::ReadStatus::item) {
       if (item.kind == segment::LogItem::Kind::gap) {
-        due = item.gap.numbered() ? std::max(due, item.gap.last.value + 1) : 0;
+        // The oldest segment may begin with a GAP that tells of numbers before its own.
+        due = item.gap.numbered() && due != 0 ? std::max(due, item.gap.last.value + 1) : 0;
         continue;
       }
       const std::uint64_t sequence = item.record.sequence.value;
