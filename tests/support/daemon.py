@@ -1,5 +1,6 @@
 """The real daemon in a temporary folder: configured, started, asked, stopped or killed by a test."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -130,8 +131,16 @@ class Daemon:
         return self.process.wait(timeout)
 
     def kill(self) -> None:
+        for child in self._children():  # under strace the daemon would outlive it
+            os.kill(child, signal.SIGKILL)
         self.process.kill()
         self.process.wait(10)
+
+    def _children(self) -> list[int]:
+        pid = self.process.pid
+        with contextlib.suppress(OSError):
+            return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return []
 
     def restart(self) -> "Daemon":
         assert self.stop() == 0, self.stderr()
