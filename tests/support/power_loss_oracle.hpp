@@ -41,14 +41,18 @@ class PowerLossOracle {
     const std::lock_guard lock(mutex_);
     removed_ = std::max(removed_, last);
   }
-  /// A start has returned: what it found is durable, what it did not is forgotten and its numbers are free.
-  void started(const segment::RecoveryReport& report) {
+  /// A start has returned. What is in `directory` is durable; what is not (it has been judged) is lost for good.
+  void started(const segment::RecoveryReport& report, const std::string& directory) {
     const std::lock_guard lock(mutex_);
     texts_.resize(report.next_sequence - 1);
-    for (const segment::Gap& gap : report.gaps) {
-      if (gap.numbered()) lost_.push_back(gap);
-    }
     acknowledged_ = report.next_sequence - 1;
+    lost_.assign(texts_.size() + 1, true);
+    segment::LogItem item;
+    auto reader = segment::LogReader::open(directory, segment::Access::pread);
+    while (reader && reader->next(item) == segment::ReadStatus::item) {
+      const std::uint64_t sequence = item.record.sequence.value;
+      if (item.kind == segment::LogItem::Kind::record && sequence < lost_.size()) lost_[sequence] = false;
+    }
   }
   [[nodiscard]] std::uint64_t next_sequence() const {
     const std::lock_guard lock(mutex_);
@@ -123,10 +127,7 @@ class PowerLossOracle {
   }
 
   [[nodiscard]] bool may_be_missing(std::uint64_t sequence) const {
-    return sequence > acknowledged_ || sequence <= removed_ ||
-           std::any_of(lost_.begin(), lost_.end(), [&](const auto& gap) {
-             return gap.first.value <= sequence && sequence <= gap.last.value;
-           });
+    return sequence > acknowledged_ || sequence <= removed_ || (sequence < lost_.size() && lost_[sequence]);
   }
 
   /// `recovered`: everything acknowledged is there, every jump has its gap. Else only: nothing is wrong.
@@ -167,7 +168,7 @@ class PowerLossOracle {
   std::vector<std::string> texts_;
   std::uint64_t acknowledged_ = 0;
   std::uint64_t removed_ = 0;
-  std::vector<segment::Gap> lost_;
+  std::vector<bool> lost_;  ///< by sequence; of earlier lives
 };
 
 }  // namespace fastlogd::test

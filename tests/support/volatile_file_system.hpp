@@ -24,6 +24,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/limits.hpp"
@@ -41,6 +42,8 @@ enum class Wrong : std::uint8_t {
   old_segments_are_not_synced,  ///< across a roll only the new segment is
   trailers_before_data,         ///< the sync before the trailer is written is missing
   zeros_are_not_written,        ///< recovery leaves a torn tail in place
+  failed_syncs_are_repeated,    ///< until one succeeds, which says nothing of the pages that failed
+  full_disks_are_ignored,       ///< a segment goes on being prepared though its space was refused
 };
 
 class VolatileFileSystem : public PassingFileSystem {
@@ -85,7 +88,12 @@ class VolatileFileSystem : public PassingFileSystem {
     return fd;
   }
   Result<> allocate(int fd, std::uint64_t offset, std::uint64_t bytes) override {
-    return file_operation("allocate", fd, [&] { return PassingFileSystem::allocate(fd, offset, bytes); });
+    return file_operation("allocate", fd, [&]() -> Result<> {
+      auto done = PassingFileSystem::allocate(fd, offset, bytes);
+      if (done || wrong_ != Wrong::full_disks_are_ignored) return done;
+      ignored_ = true;
+      return {};
+    });
   }
   Result<> punch(int fd, std::uint64_t offset, std::uint64_t bytes) override {
     return file_operation("punch", fd, [&] { return PassingFileSystem::punch(fd, offset, bytes); });
@@ -104,10 +112,13 @@ class VolatileFileSystem : public PassingFileSystem {
   }
   Result<> sync_data(int fd) override {
     return file_operation("sync", fd, [&]() -> Result<> {
+      auto done = PassingFileSystem::sync_data(fd);
       const auto inode = find(fd);
-      if (!inode) return PassingFileSystem::sync_data(fd);
-      if (!ignores_sync_of(*inode)) inode->flush(wrong_ == Wrong::trailers_before_data);
-      return {};
+      if (!inode) return done;
+      if (!done) inode->lose_changes();
+      if (!done && wrong_ == Wrong::failed_syncs_are_repeated) done = PassingFileSystem::sync_data(fd);
+      if (done && !ignores_sync_of(*inode)) inode->flush(wrong_ == Wrong::trailers_before_data);
+      return done;
     });
   }
   Result<> rename(const std::string& from, const std::string& to) override {
@@ -117,6 +128,8 @@ class VolatileFileSystem : public PassingFileSystem {
     inode->name = name_of(to);
     add_change({.removed = name_of(from), .added = name_of(to), .inode = inode});
     changed(std::move(lock), "rename " + name_of(from));
+    // Looked at by now. A store into a mapping without space would end the test.
+    if (std::exchange(ignored_, false)) return errno_error("ignored a full disk");
     return {};
   }
   Result<> unlink(const std::string& path) override {
@@ -162,13 +175,25 @@ class VolatileFileSystem : public PassingFileSystem {
         const bool same = at + page.size() <= disk.size()
                               ? std::memcmp(disk.data() + at, page.data(), page.size()) == 0
                               : all_zero(page) && at >= disk.size();
-        if (!same) take(at, page);
+        if (!same && !is_lost(at, page)) take(at, page);
       }
     }
     void flush(bool remember = false) {
       if (remember) before_flush = disk;
       changed_pages([this](std::size_t at, std::span<const std::byte> page) { put(at, page); });
       disk.resize(cached().size());
+    }
+    /// A sync has failed: the kernel takes the pages for clean. Readers see them, the disk gets them only if they are
+    /// changed once more.
+    void lose_changes() {
+      changed_pages([this](std::size_t at, std::span<const std::byte> page) {
+        lost[at].assign(page.begin(), page.end());
+      });
+    }
+    [[nodiscard]] bool is_lost(std::size_t at, std::span<const std::byte> page) const {
+      const auto found = lost.find(at);
+      return found != lost.end() &&
+             std::equal(page.begin(), page.end(), found->second.begin(), found->second.end());
     }
     void put(std::size_t at, std::span<const std::byte> page) {
       if (disk.size() < at + page.size()) disk.resize(at + page.size());
@@ -202,6 +227,7 @@ class VolatileFileSystem : public PassingFileSystem {
     Mapping cache;
     std::vector<std::byte> disk;
     std::optional<std::vector<std::byte>> before_flush;
+    std::map<std::size_t, std::vector<std::byte>> lost;  ///< page -> what a failed sync dropped of it
   };
   using InodePointer = std::shared_ptr<Inode>;
   using Names = std::map<std::string, InodePointer>;
@@ -286,6 +312,7 @@ class VolatileFileSystem : public PassingFileSystem {
   std::mutex mutex_;
   std::mt19937_64 random_;
   const Wrong wrong_;
+  bool ignored_ = false;
   std::map<ino_t, InodePointer> by_number_;
   Names now_;
   Names disk_;

@@ -62,6 +62,7 @@ struct Habits {
   Wrong wrong = Wrong::nothing;
   bool acknowledges_before_sync = false;
   bool disk_fills = false;
+  bool syncs_fail = false;
   PowerLossOracle::Recover recover = append::recover;
 };
 
@@ -105,18 +106,22 @@ class World {
                                     {.files = files, .runtime_directory = folder_.path()});
     if (!opened) return fail("start: " + opened.error().message());
     test::StoreHarness harness(std::move(*opened));
-    oracle_.started(harness.store->recovery());
+    oracle_.started(harness.store->recovery(), directory);
     harness.define_source(0, {.identifier = "x"});
     const int steps = 2 + static_cast<int>(random_() % kStepsMax);
     for (int i = 0; i < steps && wrong_.empty(); ++i) {
       step(harness, life);
+      if (habits_.syncs_fail && i == 1) disk.fail(test::Op::sync, EIO, 1 + random_() % 4, 1);
       if (habits_.disk_fills && i == 1) disk.fail(test::Op::allocate, ENOSPC, 1, 1 + random_() % 2);
       files.stand_still("append");
     }
-    files.at_every_operation({});
     left_ = fmt::format("{}/life-{}", folder_.path(), life + 1);
-    files.at_every_operation([&, done = false](const std::string&) mutable {
-      if (!std::exchange(done, true)) files.crash_image(left_, random_);
+    files.at_every_operation([&, done = false](const std::string& operation) mutable {
+      if (std::exchange(done, true)) return;
+      std::mt19937_64 random(random_());
+      std::mt19937_64 the_same = random;
+      files.crash_image(left_, random);
+      judge(files, operation, the_same);
     });
     files.stand_still("the power loss that is lived through");
     harness.stop();  // in a world that is no longer looked at
@@ -156,7 +161,8 @@ class World {
     if (habits_.acknowledges_before_sync) return;
     const std::uint64_t all = oracle_.next_sequence() - 1;
     if (const auto synced = harness.store->sync(std::chrono::seconds(60)); !synced) {
-      return fail("sync: " + synced.error().message());
+      if (!habits_.syncs_fail) fail("sync: " + synced.error().message());
+      return;
     }
     oracle_.acknowledged(all);
   }
@@ -173,15 +179,19 @@ class World {
   void crash(const VolatileFileSystem& files, const std::string& operation) {
     operations_.insert(operation.substr(0, operation.find(' ')));
     for (int i = 0; i < kImages && wrong_.empty(); ++i) {
-      const std::string image = folder_.path() + "/image";
       std::mt19937_64 random(image_seed_++);
-      files.crash_image(image, random);
-      ++crashes_;
-      if (const std::string wrong = oracle_.judge(image, habits_.recover); !wrong.empty()) {
-        fail(fmt::format("power lost behind {} (crash {}): {}", operation, crashes_, wrong));
-      }
-      std::filesystem::remove_all(image);
+      judge(files, operation, random);
     }
+  }
+
+  void judge(const VolatileFileSystem& files, const std::string& operation, std::mt19937_64& random) {
+    const std::string image = folder_.path() + "/image";
+    files.crash_image(image, random);
+    ++crashes_;
+    if (const std::string wrong = oracle_.judge(image, habits_.recover); !wrong.empty()) {
+      fail(fmt::format("power lost behind {} (crash {}): {}", operation, crashes_, wrong));
+    }
+    std::filesystem::remove_all(image);
   }
 
   void fail(const std::string& what) {
@@ -248,6 +258,18 @@ TEST(PowerLoss, P01_P02_P04_P11_BehindEveryOperationLosesNothingAcknowledgedAndN
 
 TEST(PowerLoss, P09_OnADiskThatFillsLosesNothingAcknowledgedEither) {
   EXPECT_EQ(run_worlds({.disk_fills = true}, worlds() / 3 + 1), "");
+}
+
+TEST(PowerLoss, P07_NothingIsAcknowledgedInASegmentWhoseSyncHasFailed) {
+  EXPECT_EQ(run_worlds({.syncs_fail = true}, worlds() / 3 + 1), "");
+}
+
+TEST(PowerLoss, P07_OfAStoreThatRepeatsAFailedSyncIsCaught) {
+  EXPECT_TRUE(is_caught({.wrong = Wrong::failed_syncs_are_repeated, .syncs_fail = true}));
+}
+
+TEST(PowerLoss, P09_OfAStoreThatIgnoresAFullDiskIsCaught) {
+  EXPECT_TRUE(is_caught({.wrong = Wrong::full_disks_are_ignored, .disk_fills = true}));
 }
 
 TEST(PowerLoss, P02_OfAStoreThatAcknowledgesBeforeTheSyncIsCaught) {
