@@ -187,7 +187,7 @@ class Model {
   std::set<State> seen_;
 };
 
-TEST(WakeModel, LosesNoWakeUpInEitherDirection) {
+TEST(WakeModel, P10_LosesNoWakeUpInEitherDirection) {
   for (const int capacity : {1, 2, 3}) {
     Model model(Protocol{}, capacity, 5);
     EXPECT_FALSE(model.can_lose_a_wake_up()) << "capacity " << capacity;
@@ -195,19 +195,19 @@ TEST(WakeModel, LosesNoWakeUpInEitherDirection) {
   }
 }
 
-TEST(WakeModel, FindsTheLossWhenThePositionIsNotPublishedSeqCst) {
+TEST(WakeModel, P10_FindsTheLossWhenThePositionIsNotPublishedSeqCst) {
   EXPECT_TRUE(Model(Protocol{.publish_seq_cst = false}, 1, 5).can_lose_a_wake_up());
 }
 
-TEST(WakeModel, FindsTheLossWhenTheFlagIsNotArmedSeqCst) {
+TEST(WakeModel, P10_FindsTheLossWhenTheFlagIsNotArmedSeqCst) {
   EXPECT_TRUE(Model(Protocol{.arm_seq_cst = false}, 1, 5).can_lose_a_wake_up());
 }
 
-TEST(WakeModel, FindsTheLossWhenTheSleeperDoesNotLookAgain) {
+TEST(WakeModel, P10_FindsTheLossWhenTheSleeperDoesNotLookAgain) {
   EXPECT_TRUE(Model(Protocol{.recheck_after_arm = false}, 1, 5).can_lose_a_wake_up());
 }
 
-TEST(WakeModel, FindsTheLossWhenTheWakerLooksAtTheFlagFirst) {
+TEST(WakeModel, P10_FindsTheLossWhenTheWakerLooksAtTheFlagFirst) {
   EXPECT_TRUE(Model(Protocol{.notify_after_publish = false}, 1, 5).can_lose_a_wake_up());
 }
 

@@ -129,7 +129,7 @@ TEST(ControlFile, RefusesFilesOfTheWrongSizeOrContent) {
   EXPECT_FALSE(ControlReader::open(directory.path()).has_value());
 }
 
-TEST(ControlFile, LosesNoWakeUp) {
+TEST(ControlFile, P10_LosesNoWakeUp) {
   const TempDirectory directory;
   LiveLog log(directory.path());
   log.control->set_committed(LogPosition::of(1, 4096));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "support/log_builder.hpp"
+#include "support/passing_file_system.hpp"
 #include "support/temp_directory.hpp"
 
 namespace fastlogd::segment {
@@ -69,13 +70,37 @@ class EveryBit : public ::testing::Test {
   LogBuilder log_{directory_.path(), 2 * limits::kMiB};
 };
 
-TEST_F(EveryBit, OfASealedSegmentIsWatched) {
+TEST_F(EveryBit, P03_OfASealedSegmentIsWatched) {
   log_.seal();
   flip_everywhere(log_.writer.offset());
 }
 
-TEST_F(EveryBit, OfAnUnsealedSegmentIsWatched) {
+TEST_F(EveryBit, P03_OfAnUnsealedSegmentIsWatched) {
   flip_everywhere(log_.writer.offset());
+}
+
+/// The sweeps above find this one out: a flip where it does not look goes unnoticed.
+TEST_F(EveryBit, P03_OfAVerifyThatReadsNoUnusedSpaceIsCaught) {
+  class Skips : public test::PassingFileSystem {
+   public:
+    explicit Skips(std::uint64_t from) : from_(from) {}
+
+   private:
+    Result<std::size_t> read_at(int fd, std::span<std::byte> into, std::uint64_t offset) override {
+      auto got = test::PassingFileSystem::read_at(fd, into, offset);
+      const std::uint64_t trailer = frames_end(2 * limits::kMiB);
+      for (std::uint64_t at = std::max(offset, from_); got && at < std::min(trailer, offset + *got); ++at) {
+        into[at - offset] = std::byte{0};
+      }
+      return got;
+    }
+    std::uint64_t from_;
+  };
+  log_.seal();
+  Skips files(log_.writer.offset());
+  test::flip_bit(log_.current_path(), log_.writer.offset() + 8192, 3);
+  EXPECT_TRUE(verify(directory_.path()).damaged());
+  EXPECT_FALSE(verify_directory(directory_.path(), {}, files)->damaged());
 }
 
 TEST(Verify, AcceptsAJumpOnlyWhereAGapNamesIt) {
