@@ -44,6 +44,7 @@ def daemon_on(folder: pathlib.Path, log_directory: pathlib.Path) -> Daemon:
 def judge(folder: pathlib.Path, log_directory: pathlib.Path, names: list[str], acknowledged: list[int]) -> str:
     """Starts a daemon on what was left; "" if everything acknowledged is there and the log is sound."""
     daemon = daemon_on(folder, log_directory)
+    daemon.stream["retention"]["bytes_max"] = 0  # nothing is removed while it is looked at
     removed = not (log_directory / f"{1:020}.flog").exists()
     daemon.start()
     try:

@@ -48,6 +48,7 @@ class SyncedLines:
         self._waits_for_sync = waits_for_sync
         self._chance = random.Random(seed)
         self._sent = [0] * senders
+        self._ticks = 0
         self._before = 0
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -81,11 +82,21 @@ class SyncedLines:
                 lines.append(f"{self.names[i]}-{self._sent[i]} " + "f" * self._chance.choice((10, 200, 3000)))
                 self._sent[i] += 1
             connection.sendall("\n".join(lines).encode() + b"\n")
-        while self.daemon.metrics().stored - self._before < sum(self._sent):
-            time.sleep(0.001)
+        self._wait_until_committed(connections[0])
         if self._waits_for_sync:
             ask_to_sync(self.daemon)
         self.acknowledged = list(self._sent)
+
+    def _wait_until_committed(self, connection: socket.socket) -> None:
+        """A record is counted as stored a moment before it is committed: at the latest when the appender's next cycle
+        begins, which a line more brings about."""
+        while (now := self.daemon.metrics()).stored - self._before < sum(self._sent) + self._ticks:
+            time.sleep(0.001)
+        cycles = "fastlogd_appender_duty_cycles_total"
+        connection.sendall(b"tick\n")
+        self._ticks += 1
+        while self.daemon.metrics().sum(cycles) == now.sum(cycles):
+            time.sleep(0.001)
 
 
 def what_is_missing(found: bytes, names: list[str], acknowledged: list[int], removed: bool = False) -> str:
