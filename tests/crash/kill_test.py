@@ -19,9 +19,10 @@ LINE_BYTES = 100
 LOSS_LINES_MAX = (8 * MIB + MIB) // LINE_BYTES
 
 
-def of_round(daemon: Daemon, number: int) -> list[int]:
-    """What is stored of a round's lines."""
-    done = daemon.ctl("cat", "-o", "cat", "-g", f"load-r{number}-", check=False)
+def of_round(daemon: Daemon, number: int, begun: float, ended: float) -> list[int]:
+    """What is stored of a round's lines, which were received between these two times: the log is long in the end."""
+    span = ("-S", f"@{begun - 1:.3f}", "-U", f"@{ended + 1:.3f}")
+    done = daemon.ctl("cat", "-o", "cat", *span, "-g", f"load-r{number}-", check=False)
     assert done.returncode in (0, 1), done.stderr
     return numbers(done.stdout, f"r{number}")
 
@@ -71,37 +72,40 @@ def test_what_was_readable_survives_a_kill(idle_daemon):
     daemon = idle_daemon
     daemon.stream["segment_bytes"] = "16MiB"
     daemon.start()
-    kept: list[int] = []
+    kept: list[tuple[int, float, float]] = []
     seen = 0
     for number in range(ROUNDS):
+        begun = time.time()
         seconds = chance.uniform(0.1, 1.0)
         readable, sent = kill_under_load(daemon, number, seconds)
         started = time.monotonic()
         daemon.start()
         assert time.monotonic() - started < 1.0, "the restart"
-        found = of_round(daemon, number)
+        times = begun, time.time()
+        found = of_round(daemon, number, *times)
         assert found == list(range(len(found))), f"round {number}: not a prefix of what was sent"
         assert len(found) > readable, f"round {number}: {readable} had been readable, {len(found)} are left"
         assert sent - len(found) <= LOSS_LINES_MAX, f"round {number}: {sent - len(found)} of {sent} lines lost"
         check_dense_around_the_crash(daemon)
         daemon.verify()
         print(f"round {number}: {sent} sent, {sent / seconds:.0f} a second, {readable + 1} seen before the kill, {len(found)} stored")
-        kept.append(len(found))
+        kept.append((len(found), *times))
         seen += readable + 1
-    for number, count in enumerate(kept):
-        assert len(of_round(daemon, number)) == count, f"round {number} was whole after its own restart"
+    for number, (count, *times) in enumerate(kept):
+        assert len(of_round(daemon, number, *times)) == count, f"round {number} was whole after its own restart"
     assert seen > ROUNDS * 1000, "the follower was to see something before the kills"
 
 
 def test_a_kill_while_recovering_changes_nothing(idle_daemon):
     daemon = idle_daemon.start()
+    begun = time.time()
     readable, _ = kill_under_load(daemon, 0, 0.5)
     for delay in (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1):
         daemon.spawn()
         time.sleep(delay)
         daemon.kill()
     daemon.start()
-    found = of_round(daemon, 0)
+    found = of_round(daemon, 0, begun, time.time())
     assert found == list(range(len(found))) and len(found) > readable
     daemon.verify()
 
