@@ -31,9 +31,9 @@ void print_report(const Stream& stream, const segment::VerifyReport& report) {
     fmt::print("{}: {} at offset {}: {}\n", kind_name(finding.kind), finding.file, finding.offset,
                finding.text);
   }
-  fmt::print("{}: {} records ({}..{}) in {} segments, {} read; {} gaps account for {} lost records\n",
+  fmt::print("{}: {} records ({}..{}) in {} segment{}, {} read; {} gaps account for {} lost records\n",
              stream.name, report.records, report.first_sequence, report.last_sequence, report.segments,
-             format_bytes(report.bytes), report.gaps, report.reported_lost);
+             report.segments == 1 ? "" : "s", format_bytes(report.bytes), report.gaps, report.reported_lost);
   if (report.damaged()) {
     fmt::print("{}: DAMAGED\n", stream.name);
   } else if (report.has_unaccounted_gap()) {
