@@ -31,6 +31,12 @@ class PosixFileSystem final : public FileSystem {
     return fill_with_zeros(fd, offset, bytes);
   }
 
+  std::uint64_t next_data(int fd, std::uint64_t offset) override {
+    const off_t at = ::lseek(fd, static_cast<off_t>(offset), SEEK_DATA);
+    if (at >= 0) return static_cast<std::uint64_t>(at);
+    return errno == ENXIO ? UINT64_MAX : offset;
+  }
+
   Result<> punch(int fd, std::uint64_t offset, std::uint64_t bytes) override {
     if (::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
                     static_cast<off_t>(bytes)) != 0) {
@@ -154,6 +160,10 @@ class PosixFileSystem final : public FileSystem {
 };
 
 }  // namespace
+
+std::uint64_t FileSystem::next_data(int /*fd*/, std::uint64_t offset) {
+  return offset;
+}
 
 Result<std::size_t> FileSystem::append(int fd, std::span<const std::byte> bytes) {
   ssize_t n = 0;

@@ -33,6 +33,9 @@ class FileSystem {
   /// Reads until the span is full or the file ends; returns the bytes read.
   [[nodiscard]] virtual Result<std::size_t> read_at(int fd, std::span<std::byte> into,
                                                     std::uint64_t offset) = 0;
+  /// The first place at or behind `offset` that may hold something but zeros (lseek SEEK_DATA): there is nothing to be
+  /// found in a hole. UINT64_MAX: none is left. `offset` itself where the file system can't tell.
+  [[nodiscard]] virtual std::uint64_t next_data(int fd, std::uint64_t offset);
   /// Writes all or fails.
   [[nodiscard]] virtual Result<> write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) = 0;
   /// One write(2) to a descriptor opened with O_APPEND: may write less than asked; returns the bytes written.
