@@ -24,7 +24,9 @@ Appender::Appender(Partners partners, LogStart start, std::unique_ptr<ring::Wake
       data_(std::move(data)),
       options_(partners.options),
       next_sequence_(start.next_sequence),
-      start_(std::move(start)) {}
+      start_(std::move(start)) {
+  writer_.follow(start_.order);
+}
 
 void Appender::attach(const RingEnd& end) {
   inputs_.push_back({.end = end,

@@ -45,6 +45,7 @@ struct LogStart {
   std::uint64_t epoch = 1;
   segment::Uuid previous_uuid{};
   std::uint64_t previous_end_offset = 0;
+  segment::TimeOrder order;
   std::vector<segment::Gap> gaps;  ///< to be written behind the first OPEN
 };
 

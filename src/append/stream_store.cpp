@@ -23,6 +23,7 @@ LogStart log_start(const segment::RecoveryReport& recovered) {
                   .epoch = recovered.epoch,
                   .previous_uuid = recovered.previous_uuid,
                   .previous_end_offset = recovered.previous_end_offset,
+                  .order = recovered.order,
                   .gaps = recovered.gaps};
 }
 

@@ -131,6 +131,17 @@ bool lock_is_held(int fd) {
 
 }  // namespace
 
+LockFacts look_at_lock(const std::string& directory) {
+  LockFacts facts;
+  const UniqueFd fd(::open(lock_path(directory).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd) return facts;
+  facts.held = lock_is_held(fd.get());
+  const std::string text = read_small(fd.get());
+  facts.pid = value_of(text, "pid").value_or("");
+  if (const auto uuid = value_of(text, "log")) facts.log_uuid = parse_uuid(*uuid);
+  return facts;
+}
+
 Result<DirectoryLock> DirectoryLock::acquire(FileSystem& files, const std::string& directory) {
   const std::string path = lock_path(directory);
   auto fd = files.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0644);

@@ -65,6 +65,14 @@ struct ControlPage {
 static_assert(sizeof(ControlPage) <= limits::kPageBytes);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
+/// What DIR/LOCK says, read without touching it.
+struct LockFacts {
+  bool held = false;  ///< a daemon has the log open
+  std::string pid;    ///< its process, as it wrote it; empty: not known
+  std::optional<Uuid> log_uuid;
+};
+[[nodiscard]] LockFacts look_at_lock(const std::string& directory);
+
 /// The daemon's lock on a stream's directory. Held as long as the object lives.
 class DirectoryLock {
  public:

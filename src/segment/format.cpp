@@ -54,7 +54,8 @@ bool trailer_is_plausible(const FileTrailer& trailer, const FileHeader& header) 
   return trailer.magic == kTrailerMagic && trailer.segment_uuid == header.segment_uuid && state >= 1 &&
          state <= 3 && trailer.end_offset >= kHeaderBytes && trailer.end_offset <= end &&
          trailer.end_offset % 8 == 0 && trailer.last_source_offset < end &&
-         trailer.last_source_offset % 8 == 0;
+         trailer.last_source_offset % 8 == 0 && trailer.last_index_offset < end &&
+         trailer.last_index_offset % 8 == 0 && trailer.ordered_since <= header.index;
 }
 
 }  // namespace

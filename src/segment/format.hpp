@@ -27,8 +27,12 @@ inline constexpr std::uint64_t kHeaderBytes = limits::kPageBytes;   ///< frames 
 inline constexpr std::uint64_t kTrailerBytes = limits::kPageBytes;  ///< the last page of the file
 inline constexpr std::uint64_t kBlockBytes = limits::kFrameBlockBytes;
 inline constexpr std::uint16_t kFormatMajor = 1;
-inline constexpr std::uint16_t kFormatMinor = 0;
+inline constexpr std::uint16_t kFormatMinor = 1;
 inline constexpr std::uint32_t kChecksumCrc32c = 1;
+
+inline constexpr std::uint64_t kIndexStepBytes = 64 * limits::kKiB;  ///< one entry of an INDEX for each
+inline constexpr std::uint64_t kIndexEveryBytes = 4 * kBlockBytes;   ///< where INDEX frames stand
+inline constexpr std::size_t kIndexEntriesMax = kIndexEveryBytes / kIndexStepBytes;
 
 /// Page 0, written once before the segment has its name; never changed afterwards. The rest of the page is
 /// zero and its last four bytes are the CRC-32C of the 4092 before them.
@@ -68,8 +72,29 @@ struct FileTrailer {
   std::int64_t time_max_ns;
   std::uint64_t last_index_offset;  ///< 0: none
   std::uint64_t last_source_offset;
+  std::uint64_t ordered_since;  ///< receive times never go back from that segment's first to this one's last
+                                ///< record; 0: not known (version 1.0)
 };
-static_assert(sizeof(FileTrailer) == 96);
+static_assert(sizeof(FileTrailer) == 104);
+
+/// What is known of the receive times of a log up to some segment.
+struct TimeOrder {
+  std::uint64_t ordered_since = 0;  ///< as in the trailer
+  std::int64_t time_max_ns = 0;     ///< largest since then
+
+  /// A segment begins whose records are not older than this.
+  constexpr void begin(std::uint64_t index, std::int64_t first_time_ns) {
+    if (ordered_since != 0 && first_time_ns >= time_max_ns) return;
+    ordered_since = index;
+    time_max_ns = 0;
+  }
+  /// A segment has come to its end.
+  constexpr void end(const FileTrailer& trailer) {
+    if (trailer.ordered_since != ordered_since) time_max_ns = 0;
+    ordered_since = trailer.ordered_since;
+    if (trailer.time_max_ns > time_max_ns) time_max_ns = trailer.time_max_ns;
+  }
+};
 
 enum class FrameType : std::uint8_t {
   data = 1,

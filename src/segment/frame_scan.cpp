@@ -9,8 +9,6 @@
 namespace fastlogd::segment {
 namespace {
 
-constexpr std::size_t kReadBytes = std::size_t{256} * 1024;
-
 /// A concurrent writer stores the commit word last, with release.
 std::uint64_t load_commit(const std::byte* at) {
   auto* word = const_cast<std::uint64_t*>(reinterpret_cast<const std::uint64_t*>(at));
@@ -103,7 +101,7 @@ Result<std::span<const std::byte>> SegmentBytes::from(std::uint64_t offset, std:
   if (mapping_) return mapping_.bytes().subspan(offset, end - offset);
   const bool inside = offset >= buffer_start_ && offset < buffer_end_;
   if (!inside || buffer_end_ < std::min<std::uint64_t>(offset + wanted, end)) {
-    const std::size_t n = std::min<std::uint64_t>(std::max(kReadBytes, wanted), end - offset);
+    const std::size_t n = std::min<std::uint64_t>(std::max(read_bytes_, wanted), end - offset);
     if (buffer_.size() < n) buffer_.resize(n);
     auto got = files_->read_at(fd_.get(), std::span(buffer_).first(n), offset);
     buffer_start_ = offset;

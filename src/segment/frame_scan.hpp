@@ -40,6 +40,8 @@ enum class FrameStatus : std::uint8_t {
 /// Makes a DATA frame a record. The source is left to the caller. False: the extension is damaged.
 [[nodiscard]] bool decode_record(const FrameView& frame, RecordView& record);
 
+inline constexpr std::size_t kReadAheadBytes = 256 * limits::kKiB;
+
 /// The bytes of one segment file, through a mapping or through pread into a buffer. Views live until the next
 /// call.
 class SegmentBytes {
@@ -57,6 +59,8 @@ class SegmentBytes {
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] explicit operator bool() const { return static_cast<bool>(fd_); }
+  /// Buffered: how much is read at a time from here on.
+  void read_ahead(std::size_t bytes) { read_bytes_ = bytes; }
   /// Forgets what was buffered: unpublished bytes may have been published since.
   void forget() { buffer_end_ = buffer_start_; }
 
@@ -68,6 +72,7 @@ class SegmentBytes {
   std::vector<std::byte> buffer_;
   std::uint64_t buffer_start_ = 0;
   std::uint64_t buffer_end_ = 0;
+  std::size_t read_bytes_ = kReadAheadBytes;
 };
 
 }  // namespace fastlogd::segment

@@ -32,6 +32,25 @@ std::optional<CheckpointPayload> decode_checkpoint(std::span<const std::byte> pa
   return decode_exact<CheckpointPayload>(payload);
 }
 
+std::optional<DecodedIndex> decode_index(std::span<const std::byte> payload, std::uint64_t frame_offset) {
+  DecodedIndex index;
+  if (payload.size() < sizeof index.head) return std::nullopt;
+  std::memcpy(&index.head, payload.data(), sizeof index.head);
+  const auto entries = payload.subspan(sizeof index.head);
+  if (entries.empty() || entries.size() % sizeof(IndexEntry) != 0) return std::nullopt;
+  if (index.head.previous_index_offset >= frame_offset) return std::nullopt;
+  index.entries.resize(entries.size() / sizeof(IndexEntry));
+  std::memcpy(index.entries.data(), entries.data(), entries.size());
+  IndexEntry before{.sequence = 0, .time_ns = INT64_MIN, .offset = kHeaderBytes - 1};
+  for (const IndexEntry& entry : index.entries) {
+    const bool in_place =
+        entry.offset > before.offset && entry.offset < frame_offset && entry.offset % 8 == 0;
+    if (!in_place || entry.sequence <= before.sequence || entry.time_ns < before.time_ns) return std::nullopt;
+    before = entry;
+  }
+  return index;
+}
+
 std::optional<SealPayload> decode_seal(std::span<const std::byte> payload) {
   return decode_exact<SealPayload>(payload);
 }

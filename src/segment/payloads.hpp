@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "record/source.hpp"
 #include "segment/format.hpp"
@@ -56,6 +57,23 @@ struct GapPayload {
 };
 static_assert(sizeof(GapPayload) == 48);
 
+/// Derived data: finds a record by sequence or time without reading what lies before it. Entries follow.
+struct IndexPayload {
+  std::uint64_t previous_index_offset;  ///< chained backwards, 0 ends
+  std::uint64_t last_source_offset;     ///< 0: no SOURCE yet
+};
+static_assert(sizeof(IndexPayload) == 16);
+
+/// The first DATA frame that begins at or behind a multiple of kIndexStepBytes.
+struct IndexEntry {
+  std::uint64_t sequence;
+  std::int64_t time_ns;
+  std::uint64_t offset;
+
+  friend bool operator==(const IndexEntry&, const IndexEntry&) = default;
+};
+static_assert(sizeof(IndexEntry) == 24);
+
 /// Last frame of a segment that was left in order.
 struct SealPayload {
   std::uint64_t last_sequence;
@@ -79,6 +97,14 @@ struct StoredSource {
 [[nodiscard]] std::optional<CheckpointPayload> decode_checkpoint(std::span<const std::byte> payload);
 [[nodiscard]] std::optional<SealPayload> decode_seal(std::span<const std::byte> payload);
 [[nodiscard]] std::optional<Gap> decode_gap(std::span<const std::byte> payload);
+struct DecodedIndex {
+  IndexPayload head{};
+  std::vector<IndexEntry> entries;
+};
+/// Of the frame at `frame_offset`. Nothing also if the entries are not in order or don't lie in front of it: what
+/// they say is still to be checked against the frames.
+[[nodiscard]] std::optional<DecodedIndex> decode_index(std::span<const std::byte> payload,
+                                                       std::uint64_t frame_offset);
 struct DecodedSource {
   StoredSource source;
   std::uint64_t previous_source_offset = 0;

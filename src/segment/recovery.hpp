@@ -39,6 +39,7 @@ struct RecoveryReport {
   std::uint64_t next_sequence = 1;
   Uuid previous_uuid{};  ///< of the newest segment; zero if there is none
   std::uint64_t previous_end_offset = 0;
+  TimeOrder order;     ///< of all segments that stay
   LogPosition oldest;  ///< start of the oldest segment; of next_index if there is none
 };
 

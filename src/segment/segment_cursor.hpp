@@ -31,6 +31,12 @@ class SegmentCursor {
   /// Stands at `offset`, which must be where a frame begins or ends; checked by walking there from the
   /// block's start.
   [[nodiscard]] Result<> seek(std::uint64_t offset);
+  /// Stands at a frame that frame_at() has found valid, knowing the sources up to the SOURCE frame at
+  /// `last_source_offset`: numbers are never used twice, so one further on knows all that came before.
+  [[nodiscard]] Result<> stand_at(std::uint64_t offset, std::uint64_t last_source_offset) {
+    offset_ = offset;
+    return learn_chain(last_source_offset);
+  }
   /// Back to a frame that this cursor has given out.
   void return_to(std::uint64_t offset) { offset_ = offset; }
 
@@ -56,6 +62,8 @@ class SegmentCursor {
   /// Reads the trailer again (a segment is sealed or recovered behind a reader's back) and forgets buffered
   /// bytes.
   void refresh();
+  /// Access::pread: how much is read at a time from here on; little is right for a few frames here and there.
+  void read_ahead(std::size_t bytes) { bytes_.read_ahead(bytes); }
   [[nodiscard]] int fd() const { return bytes_.fd(); }
   [[nodiscard]] const Error& error() const { return error_; }
 

@@ -11,10 +11,11 @@ namespace {
 
 constexpr std::uint64_t kGapFrameBytes = kFrameHeaderBytes + sizeof(GapPayload);
 constexpr std::uint64_t kSealFrameBytes = kFrameHeaderBytes + sizeof(SealPayload);
+constexpr std::uint64_t kEndBytes = kIndexFrameBytesMax + kSealFrameBytes;
 constexpr std::uint64_t kCheckpointFrameBytes = kFrameHeaderBytes + sizeof(CheckpointPayload);
 // More than a block ever begins with.
 constexpr std::uint64_t kBlockHeadBytesMax = limits::kPageBytes;
-static_assert(kCheckpointFrameBytes <= kBlockHeadBytesMax);
+static_assert(kCheckpointFrameBytes + kIndexFrameBytesMax <= kBlockHeadBytesMax);
 
 template <class T>
 std::span<const std::byte> bytes_of(const T& value) {
@@ -27,7 +28,7 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 
 }  // namespace
 
-const std::uint64_t SegmentWriter::kReserveBytes = kGapFrameBytes + kSealFrameBytes;
+const std::uint64_t SegmentWriter::kReserveBytes = kGapFrameBytes + kEndBytes;
 
 void SegmentWriter::start(PreparedSegment& segment, const OpenPayload& open, std::int64_t time_ns) {
   output_.open(segment, kHeaderBytes);
@@ -37,7 +38,10 @@ void SegmentWriter::start(PreparedSegment& segment, const OpenPayload& open, std
   salt_ = checksum_salt(segment.header.segment_uuid);
   next_sequence_ = first_sequence_ = open.first_sequence;
   last_time_ = time_ns;
-  records_ = last_source_offset_ = 0;
+  records_ = last_source_offset_ = last_index_offset_ = 0;
+  index_entries_.begin_segment();
+  order_.time_max_ns = std::max(order_.time_max_ns, time_max_);  // of the segment before, if this wrote it
+  order_.begin(segment.header.index, time_ns);
   next_source_ = 0;
   durable_ = LogPosition{open.durable_position};
   index_ = segment.header.index;
@@ -48,11 +52,15 @@ void SegmentWriter::start(PreparedSegment& segment, const OpenPayload& open, std
   write_frame(FrameType::open, 0, bytes_of(open));
 }
 
-/// Where a frame of this size would begin: here, or behind the CHECKPOINT of the next block.
+/// Where a frame of this size would begin: here, or behind what the next block begins with.
 std::uint64_t SegmentWriter::place_for(std::uint64_t frame_bytes) const {
-  if (offset_ % kBlockBytes == 0) return offset_ + kCheckpointFrameBytes;
+  if (offset_ % kBlockBytes == 0) return offset_ + block_head_bytes(offset_);
   const std::uint64_t block_end = next_block(offset_);
-  return offset_ + frame_bytes <= block_end ? offset_ : block_end + kCheckpointFrameBytes;
+  return offset_ + frame_bytes <= block_end ? offset_ : block_end + block_head_bytes(block_end);
+}
+
+std::uint64_t SegmentWriter::block_head_bytes(std::uint64_t block) const {
+  return kCheckpointFrameBytes + (block % kIndexEveryBytes == 0 ? index_entries_.frame_bytes() : 0);
 }
 
 bool SegmentWriter::make_room(std::uint64_t frame_bytes, std::uint64_t reserve) {
@@ -84,7 +92,18 @@ void SegmentWriter::begin_block() {
   const CheckpointPayload checkpoint{.durable_position = durable_.value,
                                      .last_source_offset = last_source_offset_,
                                      .record_count = records_};
+  const std::uint64_t block = offset_;
   write_frame(FrameType::checkpoint, 0, bytes_of(checkpoint));
+  if (block % kIndexEveryBytes == 0) write_index();
+}
+
+void SegmentWriter::write_index() {
+  if (index_entries_.empty()) return;
+  const IndexPayload payload{.previous_index_offset = last_index_offset_,
+                             .last_source_offset = last_source_offset_};
+  last_index_offset_ = offset_;
+  write_frame(FrameType::index, 0, bytes_of(payload), std::as_bytes(index_entries_.entries()));
+  index_entries_.written();
 }
 
 std::int64_t SegmentWriter::clamp(std::int64_t time_ns) {
@@ -104,6 +123,8 @@ bool SegmentWriter::append(const NewRecord& record) {
                            .flags = record.flags.bits,
                            .priority = record.priority.value,
                            .extension_words = static_cast<std::uint8_t>(extension / 8)};
+  if (index_entries_.due(offset_)) [[unlikely]]
+    index_entries_.add({.sequence = header.sequence, .time_ns = header.time_ns, .offset = offset_});
   std::byte* to = output_.at(offset_) + kFrameHeaderBytes;
   std::uint32_t crc = 0;
   if (extension == 0) [[likely]] {
@@ -140,8 +161,8 @@ std::optional<std::uint32_t> SegmentWriter::append_source(const SourceView& sour
 }
 
 bool SegmentWriter::append_gap(const Gap& gap) {
-  // The last GAP may use its own part of the reserve; the SEAL's stays.
-  if (!make_room(kGapFrameBytes, kSealFrameBytes)) return false;
+  // The last GAP may use its own part of the reserve; what ends the segment keeps its own.
+  if (!make_room(kGapFrameBytes, kEndBytes)) return false;
   if (gap.numbered())
     next_sequence_ = std::max(next_sequence_, gap.last.value + 1);  // it may tell of older times
   write_frame(FrameType::gap, 0, bytes_of(encode_gap(gap)));
@@ -149,6 +170,7 @@ bool SegmentWriter::append_gap(const Gap& gap) {
 }
 
 void SegmentWriter::seal(std::uint64_t next_index) {
+  if (make_room(index_entries_.frame_bytes(), kSealFrameBytes)) write_index();
   FASTLOGD_CHECK(make_room(kSealFrameBytes, 0));
   const SealPayload payload{.last_sequence = next_sequence_ - 1,
                             .record_count = records_,
@@ -185,6 +207,7 @@ SegmentWriter::Mark SegmentWriter::mark() const {
           .next_sequence = next_sequence_,
           .records = records_,
           .last_source_offset = last_source_offset_,
+          .last_index_offset = last_index_offset_,
           .time_min = time_min_,
           .time_max = time_max_};
 }
@@ -202,6 +225,7 @@ void SegmentWriter::abandon() {
   next_sequence_ = settled_.next_sequence;
   records_ = settled_.records;
   last_source_offset_ = settled_.last_source_offset;
+  last_index_offset_ = settled_.last_index_offset;
   time_min_ = settled_.time_min;
   time_max_ = settled_.time_max;
   room_end_ = 0;
@@ -218,8 +242,9 @@ FileTrailer SegmentWriter::trailer() const {
                      .record_count = records_,
                      .time_min_ns = time_min_,
                      .time_max_ns = time_max_,
-                     .last_index_offset = 0,
-                     .last_source_offset = last_source_offset_};
+                     .last_index_offset = last_index_offset_,
+                     .last_source_offset = last_source_offset_,
+                     .ordered_since = order_.ordered_since};
 }
 
 }  // namespace fastlogd::segment

@@ -10,6 +10,7 @@
 #include "segment/format.hpp"
 #include "segment/frame_output.hpp"
 #include "segment/gap.hpp"
+#include "segment/index_entries.hpp"
 #include "segment/payloads.hpp"
 #include "segment/segment_file.hpp"
 
@@ -31,8 +32,9 @@ struct NewRecord {
 ///   1. memory from offset_ to the end of the frames area is zero;
 ///   2. a frame's commit word is stored last, with release: a commit word that is not 0 belongs to a whole
 ///   frame;
-///   3. no frame crosses a multiple of 1 MiB, and every block but the first begins with a CHECKPOINT;
-///   4. room for one GAP and one SEAL is left after every append that is not one of these.
+///   3. no frame crosses a multiple of 1 MiB, and every block but the first begins with a CHECKPOINT, every fourth
+///   with an INDEX behind it;
+///   4. room for one GAP, the last INDEX and one SEAL is left after every append that is not one of these.
 class SegmentWriter {
  public:
   /// For whom the file system and the processor are what they are; a test brings its own.
@@ -60,6 +62,9 @@ class SegmentWriter {
   /// still possible. position(), next_sequence() and trailer() are those of that flush. Nothing may follow.
   void abandon();
 
+  /// What is known of the log before the first segment this writes: trailers say whether times are in order.
+  void follow(const TimeOrder& before) { order_ = before; }
+
   /// Durable position to be written into the next CHECKPOINT frames.
   void set_durable(LogPosition durable) { durable_ = durable; }
 
@@ -82,6 +87,7 @@ class SegmentWriter {
     std::uint64_t next_sequence = 1;
     std::uint64_t records = 0;
     std::uint64_t last_source_offset = 0;
+    std::uint64_t last_index_offset = 0;
     std::int64_t time_min = 0;
     std::int64_t time_max = 0;
   };
@@ -92,7 +98,9 @@ class SegmentWriter {
   }
   [[nodiscard]] bool make_room(std::uint64_t frame_bytes, std::uint64_t reserve);
   [[nodiscard]] std::uint64_t place_for(std::uint64_t frame_bytes) const;
+  [[nodiscard]] std::uint64_t block_head_bytes(std::uint64_t block) const;
   void begin_block();
+  void write_index();
   void write_frame(FrameType type, std::uint32_t source, std::span<const std::byte> payload,
                    std::span<const std::byte> text = {}, std::span<const std::byte> more_text = {});
   void publish_frame(std::uint64_t at, const FrameHeader& header, std::uint32_t length, std::uint32_t crc);
@@ -113,6 +121,9 @@ class SegmentWriter {
   std::uint64_t last_source_offset_ = 0;
   std::uint32_t next_source_ = 0;
   LogPosition durable_;
+  IndexEntries index_entries_;
+  std::uint64_t last_index_offset_ = 0;
+  TimeOrder order_;  ///< of the segments before; ordered_since is already this one's
 
   std::uint64_t index_ = 0;
   std::uint64_t segment_bytes_ = 0;

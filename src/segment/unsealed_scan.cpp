@@ -12,7 +12,7 @@ constexpr std::size_t kScanBytes = 64 * limits::kKiB;
 std::uint64_t end_of_content(FileSystem& files, int fd, std::uint64_t from, std::uint64_t to) {
   std::vector<std::byte> buffer(kScanBytes);
   std::uint64_t end = from;
-  for (std::uint64_t at = from; at < to; at += buffer.size()) {
+  for (std::uint64_t at = files.next_data(fd, from); at < to; at = files.next_data(fd, at + buffer.size())) {
     const auto part = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), to - at));
     const auto got = files.read_at(fd, part, at);
     if (!got) {
@@ -29,6 +29,7 @@ std::uint64_t end_of_content(FileSystem& files, int fd, std::uint64_t from, std:
 
 void note_frame(const FrameView& frame, UnsealedScan& scan) {
   scan.valid_end = frame.end();
+  scan.last_frame_time_ns = frame.header.time_ns;
   switch (frame.header.type) {
     case FrameType::data:
       if (scan.record_count++ == 0) scan.time_min_ns = frame.header.time_ns;
@@ -47,6 +48,9 @@ void note_frame(const FrameView& frame, UnsealedScan& scan) {
         scan.last_sequence = std::max(scan.last_sequence, gap->last.value);
       }
       break;
+    case FrameType::index:
+      scan.last_index_offset = frame.offset;
+      break;
     case FrameType::checkpoint:
       if (const auto checkpoint = decode_checkpoint(frame.payload)) {
         scan.durable = std::max(scan.durable, LogPosition{checkpoint->durable_position});
@@ -57,9 +61,10 @@ void note_frame(const FrameView& frame, UnsealedScan& scan) {
   }
 }
 
-/// A frame of the prefix carries the number that is due.
+/// A frame of the prefix carries the number that is due, and no time before its predecessor's.
 bool in_sequence(const FrameView& frame, const UnsealedScan& scan) {
   const std::uint64_t due = scan.last_sequence + 1;
+  if (frame.header.time_ns < scan.last_frame_time_ns) return false;
   return frame.header.type == FrameType::data ? frame.header.sequence == due : frame.header.sequence >= due;
 }
 
@@ -69,16 +74,19 @@ bool scan_open(SegmentCursor& cursor, std::uint64_t limit, UnsealedScan& scan) {
   if (cursor.next(limit, frame) != FrameStatus::valid || frame.header.type != FrameType::open) return false;
   const auto open = decode_open(frame.payload);
   if (!open) return false;
+  scan.open = *open;
   scan.valid_end = frame.end();
   scan.first_sequence = open->first_sequence;
   scan.last_sequence = open->first_sequence - 1;
   scan.durable = LogPosition{open->durable_position};
+  scan.open_time_ns = scan.last_frame_time_ns = frame.header.time_ns;
   return true;
 }
 
 }  // namespace
 
-FileTrailer UnsealedScan::trailer(const Uuid& segment_uuid, TrailerState state) const {
+FileTrailer UnsealedScan::trailer(const Uuid& segment_uuid, TrailerState state,
+                                  std::uint64_t ordered_since) const {
   return FileTrailer{.magic = {},
                      .segment_uuid = segment_uuid,
                      .state = state,
@@ -89,8 +97,9 @@ FileTrailer UnsealedScan::trailer(const Uuid& segment_uuid, TrailerState state) 
                      .record_count = record_count,
                      .time_min_ns = time_min_ns,
                      .time_max_ns = time_max_ns,
-                     .last_index_offset = 0,
-                     .last_source_offset = last_source_offset};
+                     .last_index_offset = last_index_offset,
+                     .last_source_offset = last_source_offset,
+                     .ordered_since = ordered_since};
 }
 
 BlocksBehind look_behind(SegmentCursor& cursor, std::uint64_t from) {
@@ -102,7 +111,9 @@ BlocksBehind look_behind(SegmentCursor& cursor, std::uint64_t from) {
     if (frame.header.type != FrameType::checkpoint) continue;
     if (const auto checkpoint = decode_checkpoint(frame.payload)) {
       behind.durable = std::max(behind.durable, LogPosition{checkpoint->durable_position});
+      ++behind.blocks;
       behind.told_sequence = std::max(behind.told_sequence, frame.header.sequence - 1);
+      behind.told_time_ns = std::max(behind.told_time_ns, frame.header.time_ns);
     }
   }
   return behind;
@@ -113,7 +124,11 @@ UnsealedScan scan_unsealed(FileSystem& files, SegmentCursor& cursor) {
   UnsealedScan scan;
   if (!scan_open(cursor, limit, scan)) {
     const std::uint64_t first_mib = std::min(limit, kBlockBytes);
-    scan.unused = end_of_content(files, cursor.fd(), kHeaderBytes, first_mib) == kHeaderBytes;
+    cursor.read_ahead(limits::kPageBytes);
+    const BlocksBehind behind = look_behind(cursor, kHeaderBytes);
+    scan.durable = behind.durable;
+    scan.unused =
+        behind.blocks == 0 && end_of_content(files, cursor.fd(), kHeaderBytes, first_mib) == kHeaderBytes;
     scan.no_open = !scan.unused;
     return scan;
   }
@@ -123,9 +138,11 @@ UnsealedScan scan_unsealed(FileSystem& files, SegmentCursor& cursor) {
   }
   // What was durable may be told by a CHECKPOINT behind the first invalid frame: R is the highest found
   // anywhere.
+  cursor.read_ahead(limits::kPageBytes);
   const BlocksBehind behind = look_behind(cursor, scan.valid_end);
   scan.durable = std::max(scan.durable, behind.durable);
   scan.told_sequence = behind.told_sequence;
+  scan.told_time_ns = behind.told_time_ns;
   scan.torn_bytes = end_of_content(files, cursor.fd(), scan.valid_end, limit) - scan.valid_end;
   return scan;
 }

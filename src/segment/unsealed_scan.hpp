@@ -13,7 +13,7 @@
 namespace fastlogd::segment {
 
 struct UnsealedScan {
-  bool unused = false;   ///< no OPEN, and nothing but zeros in the first MiB
+  bool unused = false;   ///< no OPEN, nothing but zeros in the first MiB, no valid block behind it
   bool no_open = false;  ///< no valid OPEN, but something is there: not a segment of ours any more
   std::uint64_t valid_end = kHeaderBytes;  ///< E: behind the last frame of the unbroken prefix
   bool complete = false;                   ///< that last frame is a SEAL
@@ -21,20 +21,28 @@ struct UnsealedScan {
   std::uint64_t first_sequence = 1;
   std::uint64_t last_sequence = 0;
   std::uint64_t told_sequence = 0;  ///< highest record that a frame behind the prefix tells of; 0: none does
+  std::int64_t told_time_ns = 0;    ///< and when that was
   std::uint64_t record_count = 0;
   std::int64_t time_min_ns = 0;
   std::int64_t time_max_ns = 0;
+  OpenPayload open{};
+  std::int64_t last_frame_time_ns = 0;
+  std::int64_t open_time_ns = 0;  ///< of the OPEN frame: no record is older
   std::uint64_t last_source_offset = 0;
+  std::uint64_t last_index_offset = 0;
   std::vector<Gap> gaps;         ///< numbered ones among its frames
   std::uint64_t torn_bytes = 0;  ///< from valid_end to the last byte that is not zero
 
-  [[nodiscard]] FileTrailer trailer(const Uuid& segment_uuid, TrailerState state) const;
+  [[nodiscard]] FileTrailer trailer(const Uuid& segment_uuid, TrailerState state,
+                                    std::uint64_t ordered_since) const;
 };
 
 /// What the frames that begin the blocks behind `from` tell, though nobody may read what lies between: the number
 /// of the last record before the last of them (0: none is valid), and how far the log was durable.
 struct BlocksBehind {
+  std::uint64_t blocks = 0;  ///< how many begin with a valid CHECKPOINT
   std::uint64_t told_sequence = 0;
+  std::int64_t told_time_ns = 0;
   LogPosition durable;
 };
 [[nodiscard]] BlocksBehind look_behind(SegmentCursor& cursor, std::uint64_t from);

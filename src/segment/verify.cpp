@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "segment/control_file.hpp"
+#include "segment/index_check.hpp"
 #include "segment/payloads.hpp"
 #include "segment/segment_cursor.hpp"
 #include "segment/segment_file.hpp"
@@ -62,6 +63,9 @@ class Verifier {
   std::optional<FileHeader> previous_;
   std::uint64_t previous_end_ = 0;
   std::set<std::uint32_t> known_sources_;
+  IndexCheck index_check_;
+  std::int64_t record_time_max_ = 0;   ///< of all records since then
+  std::uint64_t times_went_back_ = 0;  ///< segment that last began before that
   std::int64_t last_time_ = 0;
 };
 
@@ -93,6 +97,7 @@ void Verifier::check_segment(std::uint64_t index, bool last) {
   }
   ++report_.segments;
   known_sources_.clear();
+  index_check_.begin_segment();
   last_time_ = 0;
   const std::uint64_t area_end = frames_end(cursor->header().segment_bytes);
   std::uint64_t limit = area_end;
@@ -138,6 +143,7 @@ void Verifier::check_frames(SegmentCursor& cursor, const std::string& name, std:
     const std::string why = cursor.error().code ? cursor.error().message() : "no valid frame";
     add(Finding::Kind::damage, name, cursor.offset(), why + "; going on at the next multiple of 1 MiB");
     const std::uint64_t resume = next_block(cursor.offset());
+    index_check_.saw_damage(cursor.offset(), resume);
     if (resume >= end || !cursor.seek_block(resume)) break;
   }
   advance(cursor.offset() - told);
@@ -150,15 +156,26 @@ void Verifier::check_frame_content(const FrameView& frame, const std::string& na
   last_time_ = std::max(last_time_, frame.header.time_ns);
   switch (frame.header.type) {
     case FrameType::data:
+      index_check_.saw_record(frame);
+      record_time_max_ = std::max(record_time_max_, frame.header.time_ns);
       check_record(frame, name, cursor);
       break;
     case FrameType::source:
+      index_check_.saw_source(frame);
       known_sources_.insert(frame.header.source);
+      break;
+    case FrameType::index:
+      if (std::string wrong = index_check_.check(frame); !wrong.empty())
+        add(Finding::Kind::damage, name, frame.offset, std::move(wrong));
       break;
     case FrameType::gap:
       check_gap(frame, name);
       break;
     case FrameType::open:
+      if (frame.header.time_ns < record_time_max_) {
+        times_went_back_ = cursor.index();
+        record_time_max_ = 0;
+      }
       check_chain(frame, name);
       break;
     case FrameType::pad:
@@ -236,13 +253,24 @@ void Verifier::check_trailer(const SegmentCursor& cursor, const std::string& nam
     add(Finding::Kind::damage, name, at,
         fmt::format("holds {} records, its trailer says {}", records, trailer.record_count));
   }
+  if (!index_check_.is_last(trailer.last_index_offset)) {
+    add(Finding::Kind::damage, name, at,
+        fmt::format("its last INDEX frame is not at {}, as its trailer says", trailer.last_index_offset));
+  }
+  if (trailer.ordered_since != 0 && trailer.ordered_since < times_went_back_) {
+    add(Finding::Kind::damage, name, at,
+        fmt::format("its trailer says that times are in order since segment {}, they go back in {}",
+                    trailer.ordered_since, times_went_back_));
+  }
   check_zero(cursor, name, at + sizeof(FileTrailer), at + kTrailerBytes - 4, "trailer page");
 }
 
 void Verifier::check_zero(const SegmentCursor& cursor, const std::string& name, std::uint64_t from,
                           std::uint64_t to, const char* what) {
   std::vector<std::byte> buffer(std::min<std::uint64_t>(kScanBytes, to > from ? to - from : 0));
-  for (std::uint64_t at = from; at < to; at += buffer.size()) {
+  // What the file system knows to be a hole reads as zeros.
+  for (std::uint64_t at = files_.next_data(cursor.fd(), from); at < to;
+       at = files_.next_data(cursor.fd(), at + buffer.size())) {
     const auto part = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), to - at));
     const auto got = files_.read_at(cursor.fd(), part, at);
     if (!got || !all_zero(part.first(*got))) {

@@ -13,7 +13,7 @@
 #include <string>
 
 #include "segment/log_reader.hpp"
-#include "segment/recovery.hpp"
+#include "segment/recovery_plan.hpp"
 #include "segment/segment_file.hpp"
 #include "segment/verify.hpp"
 
@@ -91,6 +91,10 @@ void write_segment(const std::string& directory, std::uint64_t index, std::uint8
   trailer.end_offset = kHeaderBytes + padded(used);
   trailer.first_sequence = 1;
   trailer.last_sequence = input.byte();
+  trailer.last_index_offset = kHeaderBytes + std::uint64_t{input.byte()} * 8;
+  trailer.ordered_since = input.byte() % (index + 1);
+  trailer.record_count = input.byte();
+  trailer.time_max_ns = input.byte();
   FASTLOGD_CHECK(files.write_at(fd.get(), encode(trailer), kBytes - kTrailerBytes).has_value());
 }
 
@@ -142,8 +146,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   read_all(directory, Access::mapped);
   FASTLOGD_CHECK(verify_directory(directory, {}).has_value());
+  const auto plan = plan_recovery(posix_file_system(), directory, kLog);
+  FASTLOGD_CHECK(plan.has_value());
+  const auto foretold = conclude(*plan);
+  for (const FilePlan& file : plan->files) (void)affected_by(*plan, file);
   const auto first = recover(posix_file_system(), directory, kLog);
-  FASTLOGD_CHECK(first.has_value());
+  FASTLOGD_CHECK(first.has_value() && first->next_sequence == foretold.next_sequence &&
+                 first->gaps.size() == foretold.gaps.size() &&
+                 first->segments.size() == foretold.segments.size());
   const auto second = recover(posix_file_system(), directory, kLog);
   FASTLOGD_CHECK(second.has_value() && second->next_sequence == first->next_sequence);
   read_all(directory, Access::pread);

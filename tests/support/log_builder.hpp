@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,7 +20,8 @@ namespace fastlogd::test {
 
 inline constexpr std::int64_t kFirstTime = 1'700'000'000'000'000'000;  // times in these logs begin here
 
-/// Writes one log. Sequence numbers and segment indices go up by themselves; record n has time kFirstTime + n.
+/// Writes one log. Sequence numbers and segment indices go up by themselves; record n has time kFirstTime + n, and
+/// time_shift more.
 class LogBuilder {
  public:
   explicit LogBuilder(std::string directory, std::uint64_t segment_bytes = limits::kMiB)
@@ -37,7 +39,7 @@ class LogBuilder {
                                     .durable_position = durable.value,
                                     .epoch = epoch,
                                     .reason = segment::OpenReason::roll};
-    writer.start(*file, open, kFirstTime + static_cast<std::int64_t>(next_sequence));
+    writer.start(*file, open, now());
     if (define_source) source = writer.append_source({.host = "host", .identifier = "app"}).value();
   }
   /// Allocates the next segment and writes nothing: what a housekeeper leaves that prepared ahead.
@@ -55,7 +57,7 @@ class LogBuilder {
   /// False: the segment is full.
   [[nodiscard]] bool add(const std::string& message) {
     const segment::NewRecord record{.sequence = Sequence{next_sequence},
-                                    .receive_time_ns = kFirstTime + static_cast<std::int64_t>(next_sequence),
+                                    .receive_time_ns = now(),
                                     .source = source,
                                     .priority = Priority{14},
                                     .flags = {},
@@ -101,10 +103,15 @@ class LogBuilder {
   std::uint64_t next_index = 1;
   std::uint64_t next_sequence = 1;
   std::uint32_t source = 0;
+  std::int64_t time_shift = 0;
   std::unique_ptr<segment::PreparedSegment> file;
   segment::SegmentWriter writer;
 
  private:
+  [[nodiscard]] std::int64_t now() const {
+    return kFirstTime + static_cast<std::int64_t>(next_sequence) + time_shift;
+  }
+
   std::string directory_;
   std::uint64_t segment_bytes_;
   segment::Uuid previous_uuid_{};
@@ -170,6 +177,23 @@ inline void flip_bit(const std::string& path, std::uint64_t offset, unsigned bit
   FASTLOGD_CHECK(::pread(fd.get(), &byte, 1, static_cast<off_t>(offset)) == 1);
   byte ^= static_cast<std::byte>(1U << bit);
   poke(path, offset, {&byte, 1});
+}
+
+/// Changes a frame as somebody could who computes its checksum anew.
+inline void forge(const std::string& path, std::uint64_t offset,
+                  const std::function<void(segment::FrameHeader&, std::span<std::byte>)>& change) {
+  auto bytes = read_file(path);
+  const auto header = segment::decode_header(bytes, bytes.size()).header.value();
+  segment::FrameHeader frame;
+  std::memcpy(&frame, bytes.data() + offset, sizeof frame);
+  const std::span whole(bytes.data() + offset, segment::padded(frame.length()));
+  const auto payload = whole.subspan(sizeof frame);
+  change(frame, payload.first(frame.length() - sizeof frame));
+  frame.commit = frame.length() | std::uint64_t{segment::frame_checksum(
+                                      segment::checksum_salt(header.segment_uuid), offset, frame, payload)}
+                                      << 32;
+  std::memcpy(whole.data(), &frame, sizeof frame);
+  poke(path, offset, whole);
 }
 
 /// What a reader gave, in order, until it had caught up. "<a-b>" is a numbered gap, "<gap>" one without numbers.

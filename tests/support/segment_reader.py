@@ -8,7 +8,7 @@ import struct
 import sys
 
 BLOCK, PAGE, HEAD = 1 << 20, 4096, 32
-DATA, SOURCE, GAP, SEAL, PAD = 1, 2, 3, 7, 8
+DATA, SOURCE, GAP, INDEX, SEAL, PAD = 1, 2, 3, 4, 7, 8
 
 TABLE = []
 for value in range(256):
@@ -29,7 +29,8 @@ def page_is_good(page: bytes, magic: bytes) -> bool:
 
 
 def frames(segment: bytes):
-    """(type, sequence, source, extension bytes, payload) of every frame up to the first invalid one or the end."""
+    """(type, sequence, source, extension bytes, payload, time, offset) of every frame up to the first invalid one or
+    the end."""
     header = segment[:PAGE]
     if not page_is_good(header, b"FLOGSEG1") or struct.unpack_from("<H", header, 8)[0] != 1:
         raise ValueError("no segment of version 1")
@@ -39,7 +40,7 @@ def frames(segment: bytes):
     while at < end:
         if BLOCK - at % BLOCK < HEAD:
             at += BLOCK - at % BLOCK
-        length, crc, sequence, _, source, kind, _, _, words = struct.unpack_from("<IIQqIBBBB", segment, at)
+        length, crc, sequence, time, source, kind, _, _, words = struct.unpack_from("<IIQqIBBBB", segment, at)
         occupied = (length + 7) // 8 * 8
         if length < HEAD or occupied > BLOCK - at % BLOCK:
             return
@@ -47,7 +48,7 @@ def frames(segment: bytes):
         covered = b"" if kind == PAD else segment[at + HEAD : at + occupied]
         if crc32c(head + covered, salt) != crc or (kind > PAD and kind < 128):
             return
-        yield kind, sequence, source, words * 8, segment[at + HEAD : at + length]
+        yield kind, sequence, source, words * 8, segment[at + HEAD : at + length], time, at
         if kind == SEAL:
             return
         at += occupied
@@ -57,7 +58,7 @@ def items(directory: pathlib.Path):
     """("record", sequence, identifier, message) and ("gap", reason, count, first, last), in order."""
     for path in sorted(directory.glob("[0-9]*.flog")):
         identifiers = {}
-        for kind, sequence, source, extension, payload in frames(path.read_bytes()):
+        for kind, sequence, source, extension, payload, _, _ in frames(path.read_bytes()):
             if kind == SOURCE:
                 host, identifier = struct.unpack_from("<BH", payload, 9)
                 identifiers[source] = payload[24 + host : 24 + host + identifier].decode(errors="replace")
@@ -66,6 +67,13 @@ def items(directory: pathlib.Path):
                 yield "record", sequence, identifiers.get(source, "?"), payload[extension + start :]
             elif kind == GAP:
                 yield ("gap", *struct.unpack_from("<4Q", payload))
+
+
+def index_entries(segment: bytes):
+    """What INDEX frames say of records, and what is there: two lists of (sequence, time, offset)."""
+    all_frames = list(frames(segment))
+    told = [entry for kind, _, _, _, payload, _, _ in all_frames if kind == INDEX for entry in struct.iter_unpack("<QqQ", payload[16:])]
+    return told, [(sequence, time, at) for kind, sequence, _, _, _, time, at in all_frames if kind == DATA]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,230 @@
+#include "segment/recovery_plan.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "segment/payloads.hpp"
+#include "segment/segment_cursor.hpp"
+#include "segment/segment_file.hpp"
+
+namespace fastlogd::segment {
+namespace {
+
+constexpr std::size_t kNameBytes = 25;  // of "<20-digit index>.flog"
+
+class Planner {
+ public:
+  Planner(FileSystem& files, const std::string& directory, const std::optional<Uuid>& known_log)
+      : files_(files), known_log_(known_log) {
+    plan_.directory = directory;
+  }
+
+  Result<RecoveryPlan> run() {
+    if (auto done = look_at_names(); !done) return done.error();
+    if (auto done = open_all(); !done) return done.error();
+    for (FilePlan& file : plan_.files) {
+      if (file.fate == Fate::set_aside) continue;
+      if (auto done = examine(file); !done) return done.error();
+    }
+    for (FilePlan& file : plan_.files) decide(file);
+    if (auto done = look_behind_the_end(); !done) return done.error();
+    plan_.files.insert(plan_.files.end(), temporaries_.begin(), temporaries_.end());
+    return std::move(plan_);
+  }
+
+ private:
+  Result<> look_at_names();
+  void look_at_set_aside(const std::string& name, std::uint64_t index);
+  Result<> open_all();
+  Result<> examine(FilePlan& file);
+  void examine_sealed(FilePlan& file, SegmentCursor& cursor);
+  void examine_unsealed(FilePlan& file, SegmentCursor& cursor);
+  void decide(FilePlan& file);
+  [[nodiscard]] bool ends_before_durable(const FilePlan& file) const;
+  Result<> look_behind_the_end();
+  static void set_aside(FilePlan& file, std::string why) {
+    file.fate = Fate::set_aside;
+    file.why = std::move(why);
+  }
+
+  FileSystem& files_;
+  const std::optional<Uuid>& known_log_;
+  RecoveryPlan plan_;
+  std::vector<FilePlan> temporaries_;
+  TimeOrder order_;
+};
+
+Result<> Planner::look_at_names() {
+  auto names = files_.list(plan_.directory);
+  if (!names) return names.error();
+  for (const std::string& name : *names) {
+    if (name.ends_with(".flog.tmp")) {
+      temporaries_.push_back({.name = name, .fate = Fate::remove, .why = "it was being prepared"});
+    }
+    // A file set aside keeps its number: a new segment must not take it.
+    if (name.size() <= kNameBytes) continue;
+    const auto index = parse_segment_name(name.substr(0, kNameBytes));
+    if (!index) continue;
+    plan_.next_index = std::max(plan_.next_index, *index + 1);
+    if (name.compare(kNameBytes, 8, ".damaged") == 0) look_at_set_aside(name, *index);
+  }
+  return {};
+}
+
+/// It is no part of the log any more, but the epoch of the run that wrote it was used.
+void Planner::look_at_set_aside(const std::string& name, std::uint64_t index) {
+  plan_.set_aside_index = std::max(plan_.set_aside_index, index);
+  const std::string path = plan_.directory + "/" + name;
+  const auto fd = files_.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+  Page page{};
+  struct stat info{};
+  if (!fd || ::fstat(fd->get(), &info) != 0 || !files_.read_at(fd->get(), page, 0)) return;
+  const auto check = decode_header(page, static_cast<std::uint64_t>(info.st_size));
+  if (check.header && (!known_log_ || check.header->log_uuid == *known_log_))
+    plan_.epoch = std::max(plan_.epoch, check.header->epoch + 1);
+}
+
+Result<> Planner::open_all() {
+  auto indices = list_segments(files_, plan_.directory);
+  if (!indices) return indices.error();
+  std::map<Uuid, std::size_t> votes;
+  for (const std::uint64_t index : *indices) {
+    plan_.next_index = std::max(plan_.next_index, index + 1);
+    FilePlan& file = plan_.files.emplace_back();
+    file.name = segment_name(index);
+    file.index = index;
+    auto opened = open_segment(files_, plan_.directory, index);
+    if (!opened) {
+      if (!is_bad_segment(opened.error())) return opened.error();
+      set_aside(file, opened.error().message());
+      continue;
+    }
+    ++votes[opened->header.log_uuid];
+    plan_.epoch = std::max(plan_.epoch, opened->header.epoch + 1);
+    struct stat info{};
+    if (::fstat(opened->fd.get(), &info) == 0)
+      file.disk_bytes = static_cast<std::uint64_t>(info.st_blocks) * 512;
+    file.header = opened->header;
+    if (opened->trailer) file.trailer = *opened->trailer;
+    // The descriptor is closed again: a log may have more segments than we may have files.
+  }
+  const auto most = std::max_element(votes.begin(), votes.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  plan_.log_uuid = known_log_ ? *known_log_ : most != votes.end() ? most->first : random_uuid();
+  return {};
+}
+
+Result<> Planner::examine(FilePlan& file) {
+  if (file.header.log_uuid != plan_.log_uuid) {
+    set_aside(file, "it belongs to another log, " + to_string(file.header.log_uuid));
+    return {};
+  }
+  auto cursor = SegmentCursor::open(files_, plan_.directory, file.index, Access::pread);
+  if (!cursor) return cursor.error();
+  if (cursor->trailer()) {
+    examine_sealed(file, *cursor);
+  } else {
+    examine_unsealed(file, *cursor);
+  }
+  // R is the highest found anywhere, also behind a first frame that is damaged.
+  plan_.durable = std::max({plan_.durable, file.scan.durable, LogPosition{file.open.durable_position}});
+  return {};
+}
+
+/// Its trailer is believed. A start writes the gaps it finds right behind its OPEN: only these frames are read.
+void Planner::examine_sealed(FilePlan& file, SegmentCursor& cursor) {
+  cursor.read_ahead(limits::kPageBytes);
+  file.trailer = *cursor.trailer();
+  if (file.trailer.state == TrailerState::damaged)
+    file.why = "acknowledged data in it was found damaged before";
+  FrameView frame;
+  while (cursor.next(kBlockBytes, frame) == FrameStatus::valid && frame.header.type != FrameType::data) {
+    if (frame.header.type == FrameType::open) {
+      if (const auto open = decode_open(frame.payload)) file.open = *open;
+    } else if (frame.header.type == FrameType::gap) {
+      const auto gap = decode_gap(frame.payload);
+      if (gap && gap->numbered()) plan_.known_gaps.push_back(*gap);
+    }
+  }
+}
+
+void Planner::examine_unsealed(FilePlan& file, SegmentCursor& cursor) {
+  file.scan = scan_unsealed(files_, cursor);
+  if (file.scan.unused) {
+    file.fate = Fate::remove;
+    file.why = "it was prepared and never used";
+  } else if (file.scan.no_open) {
+    set_aside(file, "its first frame is damaged");
+  } else {
+    file.fate = Fate::finish;
+    file.open = file.scan.open;
+    plan_.known_gaps.insert(plan_.known_gaps.end(), file.scan.gaps.begin(), file.scan.gaps.end());
+  }
+}
+
+/// E < R, unless E is where the segment really ended: at a SEAL, or where the next one says so.
+bool Planner::ends_before_durable(const FilePlan& file) const {
+  if (file.scan.complete || LogPosition::of(file.index, file.scan.valid_end) >= plan_.durable) return false;
+  const auto next = std::find_if(plan_.files.begin(), plan_.files.end(), [&](const FilePlan& other) {
+    return other.index > file.index && other.stays();
+  });
+  return next == plan_.files.end() || next->open.previous_uuid != file.header.segment_uuid ||
+         next->open.previous_end_offset != file.scan.valid_end;
+}
+
+/// With R known: how an unsealed segment ends. Segments come in order.
+void Planner::decide(FilePlan& file) {
+  if (!file.stays()) return;
+  if (file.fate == Fate::finish) {
+    if (ends_before_durable(file)) {
+      file.fate = Fate::keep_damaged;
+      file.why = fmt::format(
+          "acknowledged data is damaged from offset {} on (durable up to segment {}, offset {}); "
+          "every byte is kept",
+          file.scan.valid_end, plan_.durable.segment(), plan_.durable.offset());
+    } else if (file.scan.torn_bytes > 0) {
+      file.fate = Fate::cut;
+      file.why =
+          fmt::format("a torn tail of {} bytes at offset {}", file.scan.torn_bytes, file.scan.valid_end);
+    }
+    order_.begin(file.index, file.scan.open_time_ns);
+    file.trailer = file.scan.trailer(file.header.segment_uuid,
+                                     file.damage() ? TrailerState::damaged : TrailerState::recovered,
+                                     order_.ordered_since);
+  }
+  order_.end(file.trailer);
+}
+
+/// Numbers that readers may have seen are not given out again, so what lies behind a damaged end is asked for them.
+Result<> Planner::look_behind_the_end() {
+  const auto last = std::find_if(plan_.files.rbegin(), plan_.files.rend(),
+                                 [](const FilePlan& file) { return file.stays(); });
+  if (last == plan_.files.rend()) return {};
+  plan_.told_sequence = last->scan.told_sequence;
+  if (last->fate != Fate::keep || last->trailer.state != TrailerState::damaged) return {};
+  auto cursor = SegmentCursor::open(files_, plan_.directory, last->index, Access::pread);
+  if (!cursor) return cursor.error();
+  cursor->read_ahead(limits::kPageBytes);
+  plan_.told_sequence = look_behind(*cursor, last->trailer.end_offset).told_sequence;
+  return {};
+}
+
+}  // namespace
+
+std::string_view fate_name(Fate fate) {
+  constexpr std::array<std::string_view, kFates> kNames{"keep",         "finish",    "cut",
+                                                        "keep-damaged", "set-aside", "remove"};
+  return kNames[static_cast<std::size_t>(fate)];
+}
+
+Result<RecoveryPlan> plan_recovery(FileSystem& files, const std::string& directory,
+                                   const std::optional<Uuid>& known_log) {
+  return Planner(files, directory, known_log).run();
+}
+
+}  // namespace fastlogd::segment
