@@ -284,6 +284,9 @@ Result<> LogReader::seek_sequence(Sequence sequence) {
 Result<> LogReader::seek_time(std::int64_t time_ns) {
   return state_->seek_time(time_ns);
 }
+bool LogReader::in_time_order() {
+  return state_->in_time_order();
+}
 void LogReader::wait(std::chrono::nanoseconds timeout) {
   state_->wait(timeout);
 }

@@ -64,6 +64,10 @@ class LogReader {
   /// The first record received at or after `time_ns`.
   [[nodiscard]] Result<> seek_time(std::int64_t time_ns);
 
+  /// True if receive times never go back from the oldest segment to the newest: what lies behind a record is then not
+  /// older. Costs a few reads. (A clock that is set back by more than 10 s begins a new segment.)
+  [[nodiscard]] bool in_time_order();
+
   /// Waits until something new may be readable or the time is over. Returns at once without a live daemon...
   /// after sleeping at most `timeout`. Call it after next() said caught_up.
   void wait(std::chrono::nanoseconds timeout);

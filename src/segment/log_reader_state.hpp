@@ -1,12 +1,14 @@
 // What a LogReader keeps. Only log_reader.cpp and log_seek.cpp include this.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "segment/control_file.hpp"
 #include "segment/log_reader.hpp"
+#include "segment/near_seek.hpp"
 #include "segment/segment_cursor.hpp"
 
 namespace fastlogd::segment {
@@ -30,6 +32,7 @@ class LogReader::State {
   [[nodiscard]] Result<> seek(LogPosition position);
   [[nodiscard]] Result<> seek_sequence(Sequence sequence);
   [[nodiscard]] Result<> seek_time(std::int64_t time_ns);
+  [[nodiscard]] bool in_time_order();
 
   [[nodiscard]] Result<std::vector<std::uint64_t>> readable_segments() const;
   [[nodiscard]] LogPosition position() const;
@@ -66,9 +69,21 @@ class LogReader::State {
   [[nodiscard]] bool give_back(std::uint64_t at, LogItem& item);
   /// previous(): stands at the end of the segment before the current one; false if there is none.
   [[nodiscard]] Result<bool> step_back();
-  template <class Before>
-  [[nodiscard]] Result<> seek_key(Before before, bool (*reached)(const FrameHeader&, std::int64_t),
-                                  std::int64_t key);
+  struct Ends {
+    std::uint64_t last_sequence = UINT64_MAX;  ///< as long as it is not sealed
+    std::int64_t first_time_ns = 0;
+    std::int64_t last_time_ns = INT64_MAX;  ///< likewise
+    bool sealed = false;
+    bool empty = false;  ///< sealed, and no record in it
+    std::uint64_t ordered_since = 0;
+  };
+  [[nodiscard]] std::optional<Ends> ends_of(std::uint64_t index) const;
+  [[nodiscard]] std::int64_t newest_time_of(std::uint64_t index) const;
+  [[nodiscard]] std::uint64_t find_segment(std::vector<std::uint64_t> indices, bool ordered,
+                                           const std::function<bool(const Ends&)>& before) const;
+  /// `before_or_at` is asked of what stands in front of records.
+  [[nodiscard]] Result<> seek_key(std::uint64_t segment, const BeforeKey& before_or_at,
+                                  const BeforeKey& before);
 
   FileSystem* files_;
   std::string directory_;

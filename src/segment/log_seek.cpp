@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "segment/log_reader_state.hpp"
+#include "segment/segment_file.hpp"
 
 namespace fastlogd::segment {
 
@@ -58,41 +59,95 @@ Result<> LogReader::State::seek(LogPosition position) {
   return {};
 }
 
-/// `before(open frame header)` is true for segments and blocks that begin before the key; `reached` for
-/// records at or behind it. Bisects the segments, then the blocks of one, then walks at most one block.
-template <class Before>
-Result<> LogReader::State::seek_key(Before before, bool (*reached)(const FrameHeader&, std::int64_t),
-                                    std::int64_t key) {
-  check_control();
-  seek_oldest();
-  auto indices = readable_segments();
-  if (!indices) return indices.error();
-  std::size_t low = 0;
-  std::size_t high = indices->size();
-  FrameView frame;
-  while (high - low > 1) {
-    const std::size_t middle = low + (high - low) / 2;
-    const bool usable = open_quietly((*indices)[middle]) && cursor_->peek_block(0, limit(), frame);
-    (usable && before(frame.header) ? low : high) = middle;
+// --- by sequence or time ---
+
+/// What is known of a segment without reading what lies between its ends; nothing of one that can't be used.
+std::optional<LogReader::State::Ends> LogReader::State::ends_of(std::uint64_t index) const {
+  auto opened = open_segment(*files_, directory_, index);
+  if (!opened) return std::nullopt;
+  Ends ends;
+  if (opened->trailer) {
+    const FileTrailer& trailer = *opened->trailer;
+    ends = {.last_sequence = trailer.last_sequence,
+            .first_time_ns = trailer.time_min_ns,
+            .last_time_ns = trailer.time_max_ns,
+            .sealed = true,
+            .empty = trailer.record_count == 0,
+            .ordered_since = trailer.ordered_since};
+    if (!ends.empty) return ends;
   }
-  if (!indices->empty() && open_quietly((*indices)[low])) {
-    std::uint64_t first = 0;
-    std::uint64_t last = cursor_->last_block(limit()) / kBlockBytes + 1;
-    while (last - first > 1) {
-      const std::uint64_t middle = first + (last - first) / 2;
-      (cursor_->peek_block(middle * kBlockBytes, limit(), frame) && before(frame.header) ? first : last) =
-          middle;
+  auto cursor = SegmentCursor::open(*files_, directory_, index, Access::pread);
+  FrameView open;
+  if (!cursor) return std::nullopt;
+  cursor->read_ahead(limits::kPageBytes);
+  if (!cursor->peek_block(0, cursor->end_offset(), open)) return std::nullopt;
+  ends.first_time_ns = open.header.time_ns;
+  if (ends.sealed) ends.last_time_ns = open.header.time_ns;
+  return ends;
+}
+
+/// The newest trailer speaks for all segments before it; those without one are few and are asked each.
+bool LogReader::State::in_time_order() {
+  const auto indices = readable_segments();
+  if (!indices) return false;
+  std::int64_t next_first = INT64_MAX;
+  for (auto it = indices->rbegin(); it != indices->rend(); ++it) {
+    auto ends = ends_of(*it);
+    if (!ends) continue;
+    if (!ends->sealed && next_first != INT64_MAX) ends->last_time_ns = newest_time_of(*it);
+    if (!ends->empty && next_first < ends->last_time_ns && next_first != INT64_MAX) return false;
+    if (ends->sealed) return ends->ordered_since != 0 && ends->ordered_since <= indices->front();
+    next_first = ends->first_time_ns;
+  }
+  return true;
+}
+
+/// Of a segment that is full and not sealed yet.
+std::int64_t LogReader::State::newest_time_of(std::uint64_t index) const {
+  auto cursor = SegmentCursor::open(*files_, directory_, index, Access::pread);
+  if (!cursor || !cursor->seek_block(cursor->last_block(cursor->end_offset()))) return INT64_MAX;
+  FrameView frame;
+  std::int64_t newest = INT64_MIN;
+  while (cursor->next(cursor->end_offset(), frame) == FrameStatus::valid) {
+    newest = frame.header.time_ns;
+    if (frame.header.type == FrameType::seal) break;
+  }
+  return newest;
+}
+
+/// The first segment that is not before the key, else the last one; 0 if there is none. Bisects if `ordered`.
+std::uint64_t LogReader::State::find_segment(std::vector<std::uint64_t> indices, bool ordered,
+                                             const std::function<bool(const Ends&)>& before) const {
+  std::size_t low = 0;
+  std::size_t high = indices.size();
+  while (low < high) {
+    const std::size_t middle = ordered ? low + (high - low) / 2 : low;
+    const auto ends = ends_of(indices[middle]);
+    if (!ends) {
+      indices.erase(indices.begin() + static_cast<std::ptrdiff_t>(middle));
+      --high;
+    } else if (before(*ends)) {
+      low = middle + 1;
+    } else {
+      high = middle;
     }
-    if (auto done = cursor_->seek_block(first * kBlockBytes); !done) return done;
-  } else {
+  }
+  return indices.empty() ? 0 : indices[std::min(low, indices.size() - 1)];
+}
+
+/// Walks on to the first record that `before` is not true of.
+Result<> LogReader::State::seek_key(std::uint64_t segment, const BeforeKey& before_or_at,
+                                    const BeforeKey& before) {
+  if (!open_quietly(segment)) {
     seek_oldest();
+  } else if (auto done = seek_near(*cursor_, limit(), before_or_at); !done) {
+    return done;
   }
   LogItem item;
   ReadStatus status = ReadStatus::item;
   while ((status = next(item)) == ReadStatus::item) {
     if (item.kind != LogItem::Kind::record) continue;
-    const FrameHeader found{.sequence = item.record.sequence.value, .time_ns = item.record.receive_time_ns};
-    if (!reached(found, key)) continue;
+    if (before(item.record.sequence.value, item.record.receive_time_ns)) continue;
     cursor_->return_to(item.position.offset());
     expected_ = item.record.sequence;
     break;
@@ -102,18 +157,33 @@ Result<> LogReader::State::seek_key(Before before, bool (*reached)(const FrameHe
 }
 
 Result<> LogReader::State::seek_sequence(Sequence sequence) {
-  return seek_key([sequence](const FrameHeader& header) { return header.sequence <= sequence.value; },
-                  [](const FrameHeader& header, std::int64_t key) {
-                    return header.sequence >= static_cast<std::uint64_t>(key);
-                  },
-                  static_cast<std::int64_t>(sequence.value));
+  check_control();
+  seek_oldest();
+  auto indices = readable_segments();
+  if (!indices) return indices.error();
+  const std::uint64_t key = sequence.value;
+  const auto segment = find_segment(
+      std::move(*indices), true, [key](const Ends& ends) { return ends.sealed && ends.last_sequence < key; });
+  // Blocks begin with the number that comes next: one that begins with the key's own is not behind it.
+  return seek_key(
+      segment, [key](std::uint64_t number, std::int64_t) { return number <= key; },
+      [key](std::uint64_t number, std::int64_t) { return number < key; });
 }
 
 Result<> LogReader::State::seek_time(std::int64_t time_ns) {
-  // Strictly before: records with the very time asked for may lie in front of a block that begins with it.
-  return seek_key([time_ns](const FrameHeader& header) { return header.time_ns < time_ns; },
-                  [](const FrameHeader& header, std::int64_t key) { return header.time_ns >= key; }, time_ns);
+  check_control();
+  seek_oldest();
+  auto indices = readable_segments();
+  if (!indices) return indices.error();
+  const auto segment = find_segment(std::move(*indices), in_time_order(), [time_ns](const Ends& ends) {
+    return ends.sealed && ends.last_time_ns < time_ns;
+  });
+  // Records with the very time asked for may lie in front of a block that begins with it.
+  const BeforeKey before = [time_ns](std::uint64_t, std::int64_t time) { return time < time_ns; };
+  return seek_key(segment, before, before);
 }
+
+// --- backwards ---
 
 bool LogReader::State::give_back(std::uint64_t at, LogItem& item) {
   cursor_->return_to(at);
