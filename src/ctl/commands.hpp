@@ -22,6 +22,7 @@ void add_segments(CLI::App& app, ExitCode& exit_code);
 void add_usage(CLI::App& app, ExitCode& exit_code);
 void add_gaps(CLI::App& app, ExitCode& exit_code);
 void add_verify(CLI::App& app, ExitCode& exit_code);
+void add_fsck(CLI::App& app, ExitCode& exit_code);
 
 // Writing and control.
 void add_send(CLI::App& app, ExitCode& exit_code);

@@ -1,5 +1,6 @@
 // fastlogctl gaps: what was lost, and why.
 #include <memory>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -15,18 +16,31 @@ Cell known(std::uint64_t number) {
   return number == 0 ? Cell::unknown() : Cell::of_number(number);
 }
 
+/// A reader that finds numbers missing says so, and the GAP frame that recovery wrote about it comes later: one loss,
+/// and the frame knows more of it.
+void add_once(std::vector<segment::Gap>& gaps, const segment::Gap& gap) {
+  if (gap.numbered()) {
+    std::erase_if(gaps, [&](const segment::Gap& told) {
+      return told.numbered() && told.first >= gap.first && told.last <= gap.last;
+    });
+  }
+  gaps.push_back(gap);
+}
+
 ExitCode list_gaps(const ScanArguments& arguments) {
+  std::vector<segment::Gap> gaps;
+  const bool complete = scan(arguments, [&](const segment::LogItem& item) {
+    if (item.kind == segment::LogItem::Kind::gap) add_once(gaps, item.gap);
+  });
   Table table({"reason", "records", "first", "last", "from", "to"});
   std::uint64_t lost = 0;
-  const bool complete = scan(arguments, [&](const segment::LogItem& item) {
-    if (item.kind != segment::LogItem::Kind::gap) return;
-    const segment::Gap& gap = item.gap;
+  for (const segment::Gap& gap : gaps) {
     lost += gap.count;
     const std::string reason(gap.reason == ingress::LossReason::none ? "unaccounted"
                                                                      : ingress::loss_reason_name(gap.reason));
     table.add({Cell::of_text(reason), known(gap.count), known(gap.first.value), known(gap.last.value),
                Cell::of_time(gap.from_ns), Cell::of_time(gap.to_ns)});
-  });
+  }
   if (arguments.json) {
     fmt::print("{}", table.to_json());
   } else if (table.empty()) {

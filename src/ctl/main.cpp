@@ -32,6 +32,7 @@ int run(int argc, char** argv) {
   fastlogd::ctl::add_usage(app, exit_code);
   fastlogd::ctl::add_gaps(app, exit_code);
   fastlogd::ctl::add_verify(app, exit_code);
+  fastlogd::ctl::add_fsck(app, exit_code);
   fastlogd::ctl::add_send(app, exit_code);
   fastlogd::ctl::add_reload(app, exit_code);
   fastlogd::ctl::add_rotate(app, exit_code);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -67,6 +68,11 @@ class LogPrinter {
   void print_forwards();
   void print_backwards();
   [[nodiscard]] bool wait_for_more();
+  /// Asked once: what a command shows was there when it began.
+  [[nodiscard]] bool in_time_order() {
+    if (!in_time_order_) in_time_order_ = reader_.in_time_order();
+    return *in_time_order_;
+  }
   [[nodiscard]] bool matches(const RecordView& record) const {
     return !request_.filtered || request_.filter.matches(record);
   }
@@ -84,6 +90,7 @@ class LogPrinter {
   view::RecordRenderer renderer_;
   segment::LogReader reader_;
   bool show_gaps_;
+  std::optional<bool> in_time_order_;
 
   Cursor cursor_;
   std::uint64_t found_ = 0;
@@ -114,7 +121,8 @@ void LogPrinter::go_back(std::uint64_t records) {
     if (status == ReadStatus::caught_up) return reader_.seek_oldest();
     if (item.kind != LogItem::Kind::record) continue;
     if (item.record.receive_time_ns < spec_.since_ns) {
-      // Times never go back within a segment; between segments the clock may have been set.
+      if (in_time_order() && reader_.seek_time(spec_.since_ns)) return;
+      // Times never go back within a segment; between segments the clock was set.
       if (!reader_.seek(segment_start(item.position))) return;
     } else if (matches(item.record)) {
       --records;
@@ -135,6 +143,7 @@ void LogPrinter::print_forwards() {
     }
     if (item.position >= end) return;
     if (item.kind == LogItem::Kind::record && item.record.receive_time_ns > spec_.until_ns) {
+      if (!request_.follow && in_time_order()) return;
       if (!reader_.seek(next_segment(item.position))) return;
       continue;
     }
@@ -145,13 +154,14 @@ void LogPrinter::print_forwards() {
 
 void LogPrinter::print_backwards() {
   const bool until = spec_.until_ns != INT64_MAX;
-  if (!until || !reader_.seek_time(spec_.until_ns + 1)) reader_.seek_end();
+  if (!until || !in_time_order() || !reader_.seek_time(spec_.until_ns + 1)) reader_.seek_end();
   LogItem item;
   while (!output_.closed() && (!request_.lines || found_ < *request_.lines)) {
     const ReadStatus status = reader_.previous(item);
     if (status == ReadStatus::failed) return fail();
     if (status == ReadStatus::caught_up) return;
     if (item.kind == LogItem::Kind::record && item.record.receive_time_ns < spec_.since_ns) {
+      if (in_time_order()) return;
       if (!reader_.seek(segment_start(item.position))) return;
       continue;
     }

@@ -77,7 +77,7 @@ bool scan(const ScanArguments& arguments, const std::function<void(const segment
     if (item.kind == segment::LogItem::Kind::record) {
       if (item.record.receive_time_ns < since) continue;
       if (item.record.receive_time_ns > until) {
-        if (!reader.seek(next_segment(item.position))) return true;
+        if (reader.in_time_order() || !reader.seek(next_segment(item.position))) return true;
         continue;
       }
     }
