@@ -22,6 +22,22 @@ Mapping memory() {
   return std::move(mapping.value());
 }
 
+/// Makes every INDEX a frame of a type that readers skip, as a log of version 1.0 has none.
+void hide_index(const test::LogBuilder& log) {
+  auto opened = open_segment(posix_file_system(), log.directory(), 1).value();
+  FileTrailer trailer = *opened.trailer;
+  for (std::uint64_t at = trailer.last_index_offset; at != 0;) {
+    std::uint64_t previous = 0;
+    test::forge(log.path(1), at, [&](FrameHeader& header, std::span<std::byte> payload) {
+      header.type = FrameType{kSkippableTypeBit | 1};
+      std::memcpy(&previous, payload.data(), sizeof previous);
+    });
+    at = previous;
+  }
+  trailer.last_index_offset = 0;
+  test::poke(log.path(1), frames_end(kBytes), encode(trailer));
+}
+
 void append_record(benchmark::State& state) {
   PreparedSegment segment;
   segment.header.segment_bytes = kBytes;
@@ -99,6 +115,28 @@ void read_record(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(read_record)->ArgName("pread")->Arg(0)->Arg(1);
+
+/// A jump to a random record of a full segment, from the open log on: with INDEX frames, and as if there were none.
+void seek_record(benchmark::State& state) {
+  const test::TempDirectory directory;
+  test::LogBuilder log(directory.path(), kBytes);
+  log.begin();
+  log.fill(128);
+  log.seal();
+  if (state.range(0) == 0) hide_index(log);
+  auto reader = LogReader::open(directory.path(), state.range(1) == 0 ? Access::mapped : Access::pread);
+  std::uint64_t random = 1;
+  LogItem item;
+  for (auto _ : state) {
+    random = random * 6364136223846793005 + 1442695040888963407;
+    const Sequence wanted{1 + (random >> 33) % (log.next_sequence - 1)};
+    if (!reader->seek_sequence(wanted) || reader->next(item) != ReadStatus::item ||
+        item.record.sequence != wanted)
+      state.SkipWithError("not found");
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(seek_record)->ArgNames({"index", "pread"})->ArgsProduct({{0, 1}, {0, 1}});
 
 }  // namespace
 }  // namespace fastlogd::segment

@@ -300,6 +300,42 @@ def _run_benchmark(program: str, pattern: str) -> tuple[dict, float, int]:
     return json.loads(said)["benchmarks"][0], usage.ru_utime + usage.ru_stime, usage.ru_maxrss
 
 
+def open_large(sizes: Sizes) -> Scenario:
+    """A stream of 100 GiB that is mostly holes: what a start and what a jump cost."""
+    segments = ["--segments", "40" if sizes.quick else "400"]
+
+    def contender(name: str, setup: str, mode: str, calls: int, *options: str) -> Contender:
+        return Contender(name, setup, lambda parent: tool_round(parent, "open_tool", mode, *segments, "--calls", str(calls), *options))
+
+    return Scenario(
+        "open", "Opening a sealed stream of 400 segments of 256 MiB, and jumping in it",
+        "open_tool makes the stream (a few records in each block, the rest of it a hole), syncs, and calls. `stat` opens every file "
+        "and reads its first and last page. `recover` is what a start does before it can store. `since` opens the log as fastlogctl "
+        "does, jumps to a random time and reads that record; `walk` reads on to it from the start of its segment. Cold: the files' "
+        "pages are dropped from the page cache before each call; inodes and directory stay.",
+        "calls", "one call",
+        [
+            contender("stat", "every file, first and last page", "stat", 30),
+            contender("recover", "page cache warm", "recover", 30),
+            contender("since", "page cache warm", "since", 2000),
+            contender("since, no INDEX", "page cache warm", "since", 2000, "--no-index"),
+            contender("walk", "page cache warm", "walk", 200),
+            contender("stat, cold", "every file, first and last page", "stat", 5, "--cold"),
+            contender("recover, cold", "", "recover", 5, "--cold"),
+            contender("since, cold", "", "since", 50, "--cold"),
+            contender("since, cold, no INDEX", "", "since", 50, "--cold", "--no-index"),
+        ],
+        [
+            Pair("recover", "stat", 0.15),
+            Pair("recover, cold", "stat, cold", 0.3),
+            Pair("since", "stat", 4),
+            Pair("since, cold", "stat, cold", 4),
+            Pair("since", "walk"),
+            Pair("since", "since, no INDEX"),
+            Pair("since, cold", "since, cold, no INDEX"),
+        ])
+
+
 ALL: dict[str, Callable[[Sizes], Scenario]] = {
     "ring": ring,
     "append": append_burst,
@@ -309,4 +345,5 @@ ALL: dict[str, Callable[[Sizes], Scenario]] = {
     "syslog": unix_stream_syslog,
     "datagram": unix_datagram,
     "latency": latency,
+    "open": open_large,
 }
