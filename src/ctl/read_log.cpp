@@ -63,6 +63,7 @@ class LogPrinter {
 
  private:
   void go_to_start();
+  void go_to_end();
   void go_back(std::uint64_t records);
   void go_behind(const Cursor& cursor);
   void print_forwards();
@@ -111,9 +112,15 @@ void LogPrinter::go_behind(const Cursor& cursor) {
   if (!reader_.seek_sequence(Sequence{cursor.sequence.value + 1})) reader_.seek_oldest();
 }
 
+/// Behind the newest record that may be shown.
+void LogPrinter::go_to_end() {
+  const bool until = spec_.until_ns != INT64_MAX;
+  if (!until || !in_time_order() || !reader_.seek_time(spec_.until_ns + 1)) reader_.seek_end();
+}
+
 /// Stands before the newest `records` that match.
 void LogPrinter::go_back(std::uint64_t records) {
-  reader_.seek_end();
+  go_to_end();
   LogItem item;
   while (records > 0) {
     const ReadStatus status = reader_.previous(item);
@@ -153,8 +160,7 @@ void LogPrinter::print_forwards() {
 }
 
 void LogPrinter::print_backwards() {
-  const bool until = spec_.until_ns != INT64_MAX;
-  if (!until || !in_time_order() || !reader_.seek_time(spec_.until_ns + 1)) reader_.seek_end();
+  go_to_end();
   LogItem item;
   while (!output_.closed() && (!request_.lines || found_ < *request_.lines)) {
     const ReadStatus status = reader_.previous(item);
