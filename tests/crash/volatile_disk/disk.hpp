@@ -54,8 +54,8 @@ class Disk {
   std::size_t size_;
   std::byte* seen_;
   std::byte* durable_;
-  std::vector<bool> touched_;  ///< pages ever written: the others are holes of an image
-  std::vector<Write> unflushed_;
+  std::vector<bool> touched_;     ///< pages ever written: the others are holes of an image
+  std::vector<Write> unflushed_;  ///< in the order they came
   bool lies_ = false;
   std::uint64_t writes_to_fail_ = 0;
   std::uint64_t flushes_to_fail_ = 0;
