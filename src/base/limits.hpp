@@ -43,10 +43,17 @@ inline constexpr std::size_t kDroppedRangesMax = 64;  // of one ring, not yet lo
 inline constexpr std::size_t kUnknownRangesMax = 64;  // failed syncs of one stream and run, told apart
 inline constexpr unsigned kListenersMax = 256;
 
+// Native protocol (wire/FORMAT.md).
+inline constexpr std::size_t kNativeMessageBytesMax =
+    kMiB;  // one message of a client; records are bounded apart
+inline constexpr std::size_t kNativeReplyBytesMax = 256;      // one message of the daemon
+inline constexpr std::size_t kNativeErrorTextBytesMax = 200;  // what ERROR says to people
+
 // Followers.
 inline constexpr std::size_t kTextBatchBytes = 256 * kKiB;  // one write(2) of the text file
 
 static_assert(kRecordBytesDefault <= kRecordBytesMax);
+static_assert(kNativeMessageBytesMax >= 24 + kRecordBytesMax + 1024, "the largest record fits a BATCH");
 static_assert(kRecordBytesMax * 2 <= kFrameBlockBytes, "a record must always fit between two multiples");
 static_assert(kRingBytesMin >= 2 * (kRecordBytesMax + kReadBytes + kBlockMessagesMax * 32),
               "a ring holds the largest record twice, or a full one could never drain");

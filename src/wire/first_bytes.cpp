@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "wire/native_format.hpp"
+
 namespace fastlogd::wire {
 namespace {
 
@@ -21,7 +23,17 @@ struct Signature {
   std::array<ByteRange, kFirstBytes> ranges;
 };
 
+constexpr Signature native_signature() {
+  static_assert(kNativeMagic.size() == kFirstBytes);
+  Signature signature{FirstBytes::native, kNativeMagic.size(), {}};
+  for (std::size_t i = 0; i < kNativeMagic.size(); ++i) {
+    signature.ranges[i] = only(static_cast<std::uint8_t>(kNativeMagic[i]));
+  }
+  return signature;
+}
+
 constexpr std::array kSignatures{
+    native_signature(),
     // RFC 8446 section 5.1: handshake record, version 3.0 to 3.4, length up to 2^14, ClientHello.
     Signature{FirstBytes::tls, 6, {only(0x16), only(0x03), {0x00, 0x04}, {0x00, 0x40}, kAnyByte, only(0x01)}},
     // RFC 1952 section 2.3.1: magic and the only method there is.
@@ -71,6 +83,8 @@ std::string_view refusal_text(FirstBytes kind) {
       return "the peer sends a raw zlib stream, this listener takes plain text";
     case FirstBytes::pickle:
       return "the peer sends Python pickles (logging.handlers.SocketHandler), use SysLogHandler";
+    case FirstBytes::native:
+      return "the peer speaks fastlogd's native protocol, this listener's format is not auto";
   }
   return {};
 }

@@ -1,5 +1,5 @@
-// Peers that don't speak syslog at all, told by the first bytes they send, so that they are refused once and
-// clearly.
+// What a connection speaks, told by the first bytes that are sent: text, the native protocol, or something that is
+// refused once and clearly.
 #pragma once
 
 #include <cstddef>
@@ -15,15 +15,16 @@ enum class FirstBytes : std::uint8_t {
   gzip,       ///< a raw gzip stream
   zlib,       ///< a raw zlib stream
   pickle,     ///< Python's logging.handlers.SocketHandler
+  native,     ///< the native protocol's magic (native_format.hpp)
 };
 
-inline constexpr std::size_t kFirstBytesKinds = 6;
-inline constexpr std::size_t kFirstBytes = 6;  ///< more are never looked at
+inline constexpr std::size_t kFirstBytesKinds = 7;
+inline constexpr std::size_t kFirstBytes = 8;  ///< more are never looked at
 
 /// Looks at the first bytes of a connection or datagram. A text that could be meant is always let through.
 [[nodiscard]] FirstBytes classify_first_bytes(std::string_view bytes);
 
-/// Why such a peer is refused, for the diagnostics; empty for text and undecided.
+/// Why such a peer is refused (native: where text alone is taken), for the diagnostics; empty for text and undecided.
 [[nodiscard]] std::string_view refusal_text(FirstBytes kind);
 
 }  // namespace fastlogd::wire
