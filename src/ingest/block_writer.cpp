@@ -59,13 +59,19 @@ void BlockWriter::received(std::size_t payload_bytes, std::int64_t now_ns, std::
 bool BlockWriter::add(std::string_view message, bool truncated, bool malformed, const MessageOrigin& origin,
                       SourceHint& hint) {
   if (messages_ == messages_max_) return false;
-  const wire::ParsedMessage parsed =
+  wire::ParsedMessage parsed =
       malformed ? whole_and_malformed() : wire::parse_message(message, origin.format, context_);
+  if (truncated) parsed.flags.bits |= RecordFlags::kTruncated;
+  return add_parsed(message, parsed, origin, hint);
+}
+
+bool BlockWriter::add_parsed(std::string_view message, const wire::ParsedMessage& parsed,
+                             const MessageOrigin& origin, SourceHint& hint) {
+  if (messages_ == messages_max_) return false;
   const std::optional<SourceTable::Slot> slot = slot_of(parsed, origin, hint);
   if (!slot) return false;
 
-  RecordFlags flags = parsed.flags;
-  if (truncated) flags.bits |= RecordFlags::kTruncated;
+  const RecordFlags flags = parsed.flags;
   truncated_ += flags.truncated() ? 1 : 0;
   malformed_ += flags.malformed() ? 1 : 0;
   const char* slice = message.data() + parsed.slice_offset;
@@ -94,7 +100,7 @@ std::optional<SourceTable::Slot> BlockWriter::slot_of(const wire::ParsedMessage&
   const bool unnamed = origin.of_whole_block && parsed.host.empty() && parsed.identifier.empty();
   if (unnamed && unnamed_slot_) return unnamed_slot_;
   SourceView source = origin.attested;
-  source.host = parsed.host;
+  if (!parsed.host.empty()) source.host = parsed.host;
   if (!parsed.identifier.empty()) {
     source.identifier = parsed.identifier;
   } else if (source.identifier.empty() && origin.process_names != nullptr && source.pid != kUnknownId) {
@@ -140,6 +146,15 @@ void BlockWriter::commit(ListenerCounters& counters) {
   std::memcpy(base_, &header, sizeof header);
   ring_->commit(put_definitions_first(block_bytes));
   dirty_ = true;
+}
+
+bool BlockWriter::request_sync() {
+  const std::span<std::byte> room = ring_->reserve(sizeof(ingress::EntryHeader));
+  if (room.empty()) return false;
+  ingress::write_sync_request(room.data());
+  ring_->commit(room.size());
+  dirty_ = true;
+  return true;
 }
 
 std::size_t BlockWriter::put_definitions_first(std::size_t block_bytes) {

@@ -20,7 +20,7 @@ namespace fastlogd::ingest {
 
 /// What is known of a message's sender before its header is read.
 struct MessageOrigin {
-  SourceView attested;  ///< transport, uid, gid, pid; identifier if the message names none
+  SourceView attested;  ///< transport, uid, gid, pid; host and identifier if the message names none
   wire::MessageFormat format = wire::MessageFormat::automatic;
   ProcessNames* process_names =
       nullptr;                  ///< asked by attested pid if nobody names an identifier; may be null
@@ -69,6 +69,9 @@ class BlockWriter {
   /// no room for its descriptor or its sender's definition; nothing was added.
   [[nodiscard]] bool add(std::string_view message, bool truncated, bool malformed,
                          const MessageOrigin& origin, SourceHint& hint);
+  /// The same for a message whose header is known already: `parsed`. Its flags may hold ingress::kSync.
+  [[nodiscard]] bool add_parsed(std::string_view message, const wire::ParsedMessage& parsed,
+                                const MessageOrigin& origin, SourceHint& hint);
   [[nodiscard]] std::size_t messages() const { return messages_; }
   /// Descriptors that still fit.
   [[nodiscard]] std::size_t room() const { return messages_max_ - messages_; }
@@ -76,6 +79,12 @@ class BlockWriter {
   /// Counts the block's messages as received, then hands it over (in that order: nobody may see a record
   /// stored that has not been received). Without messages the reservation is given up.
   void commit(ListenerCounters& counters);
+
+  /// After commit(): where in the ring the block ends.
+  [[nodiscard]] std::uint64_t ring_end() const { return ring_->written(); }
+
+  /// Between blocks: asks that everything handed over so far be synced. False: the ring is full.
+  [[nodiscard]] bool request_sync();
 
   /// Committed, but not yet told to a sleeping appender. publish() ends that.
   [[nodiscard]] bool dirty() const { return dirty_; }

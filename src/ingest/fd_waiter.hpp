@@ -93,6 +93,9 @@ class FdWaiter {
                            }));
   }
 
+  /// Gives the descriptor away. An outstanding wait ends as with close().
+  [[nodiscard]] UniqueFd release() { return UniqueFd(descriptor_.release()); }
+
   void close() {
     boost::system::error_code ignored;
     descriptor_.close(ignored);

@@ -70,7 +70,7 @@ void FrontEnd::set_stream_progress(std::string_view stream, const StreamProgress
   FASTLOGD_CHECK(!state_->started);
   const std::size_t index = state_->stream_index(stream);
   FASTLOGD_CHECK(index < state_->streams.size());
-  for (const auto& thread : state_->shared.threads) thread->stream(index).durable = &progress;
+  for (const auto& thread : state_->shared.threads) thread->stream(index).acks->set_stream_progress(progress);
 }
 
 void FrontEnd::apply_limits(const LimitOptions& limits) {

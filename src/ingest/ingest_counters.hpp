@@ -25,8 +25,11 @@ enum class CloseReason : std::uint8_t {
 inline constexpr std::size_t kCloseReasons = 8;
 
 /// Why a record that had been received was not handed to the appender.
-enum class DropReason : std::uint8_t { ring_full, shutdown };
-inline constexpr std::size_t kDropReasons = 2;
+enum class DropReason : std::uint8_t { ring_full, shutdown, refused };
+inline constexpr std::size_t kDropReasons = 3;
+
+/// Why a native client was told that a record is not (known to be) safe: wire::Refusal from 1 on, in its order.
+inline constexpr std::size_t kRefusalReasons = 5;
 
 struct ListenerCounters {
   Counter received_records;  ///< complete messages, counted when framed
@@ -38,6 +41,9 @@ struct ListenerCounters {
   Counter control_truncated;       ///< MSG_CTRUNC: credentials of a datagram were lost
   Counter descriptors_closed;      ///< uninvited file descriptors that came with a datagram
   Counter backpressure_pauses;     ///< times reading stopped because a ring was full
+  std::array<Counter, kRefusalReasons> refused_records;  ///< native clients were told so
+  Counter acknowledgements;                              ///< messages, not records
+  Counter native_connections;  ///< of the accepted ones, those that speak the native protocol
   Counter accepted_connections;
   Counter accept_errors;
   std::array<Counter, kCloseReasons> closed_connections;

@@ -46,6 +46,7 @@ Result<std::unique_ptr<IoThread>> IoThread::create(IoShared& shared, unsigned in
     end.ring = std::move(*ring);
     end.loss = std::make_unique<ingress::RingLoss>();
     end.progress = std::make_unique<RingProgress>();
+    end.acks = std::make_unique<AckBoard>(*end.progress);
     end.writer = std::make_unique<BlockWriter>(*end.ring);
     thread->streams_.push_back(std::move(end));
   }
@@ -75,9 +76,7 @@ void IoThread::run() {
   schedule_tick();
   while (!(draining_ && !anything_left())) {
     current_limits_ = &limits_.current();
-    // A channel that waits for room while the signal isn't armed has just been served, and wants more.
-    const bool may_sleep = paused_.empty() || wake_armed_;
-    static_cast<void>(may_sleep ? context_.run_one() : context_.poll_one());
+    static_cast<void>(look_again_ ? context_.poll_one() : context_.run_one());
     for (int i = 1; i < kHandlersPerCycle && context_.poll_one() > 0; ++i) {
     }
     finish_cycle();
@@ -90,12 +89,14 @@ void IoThread::run() {
 }
 
 void IoThread::finish_cycle() {
-  if (!paused_.empty() && !wake_armed_) wait_for_space();
+  deliver_progress();
   for (StreamEnd& stream : streams_) {
     if (!stream.writer->dirty()) continue;
     stream.writer->publish();
     if (stream.data != nullptr) stream.data->notify();
   }
+  look_again_ = false;
+  if (needs_wake()) arm_wake();
   std::erase_if(retired_, [](const std::unique_ptr<Channel>& channel) { return !channel->waiting(); });
 }
 
@@ -115,14 +116,32 @@ void IoThread::tick() {
   schedule_tick();
 }
 
-/// The sleeper's half of WakeSignal for space; the appender is the waker.
-void IoThread::wait_for_space() {
-  wake_->arm();
-  if (std::any_of(paused_.begin(), paused_.end(), [](Channel* channel) { return channel->has_room(); })) {
-    wake_->disarm();
-    resume_paused();
+bool IoThread::needs_wake() const {
+  return !paused_.empty() || std::any_of(streams_.begin(), streams_.end(), [](const StreamEnd& stream) {
+    return stream.acks->anybody_waits();
+  });
+}
+
+void IoThread::deliver_progress() {
+  for (StreamEnd& stream : streams_) static_cast<void>(stream.acks->deliver());
+}
+
+/// The sleeper's half of WakeSignal, for room in the rings and for watermarks; whoever moves them is the waker. All
+/// conditions are looked at after arming, also when that was in an earlier cycle: who waits may be new. If one holds,
+/// the next cycle doesn't sleep.
+void IoThread::arm_wake() {
+  if (!wake_armed_) wake_->arm();
+  const bool room =
+      std::any_of(paused_.begin(), paused_.end(), [](Channel* channel) { return channel->has_room(); });
+  look_again_ = room || std::any_of(streams_.begin(), streams_.end(), [](const StreamEnd& stream) {
+                  return stream.acks->anybody_waits() && stream.acks->moved();
+                });
+  if (look_again_) {
+    if (!wake_armed_) wake_->disarm();
+    if (room) resume_paused();
     return;
   }
+  if (wake_armed_) return;
   wake_armed_ = true;
   wake_waiter_->wait([this] {
     wake_->disarm();
@@ -133,8 +152,8 @@ void IoThread::wait_for_space() {
 
 void IoThread::resume_paused() {
   resuming_.swap(paused_);
-  for (Channel* channel : resuming_) {
-    if (!channel->finished()) channel->ready();  // may pause again
+  for (std::size_t i = 0; i < resuming_.size(); ++i) {     // by index: a new channel makes room in the list
+    if (!resuming_[i]->finished()) resuming_[i]->ready();  // may pause again
   }
   resuming_.clear();
 }

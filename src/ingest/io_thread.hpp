@@ -16,6 +16,7 @@
 
 #include "base/snapshot.hpp"
 #include "base/thread_role.hpp"
+#include "ingest/ack_board.hpp"
 #include "ingest/block_writer.hpp"
 #include "ingest/channel.hpp"
 #include "ingest/datagram_slab.hpp"
@@ -44,13 +45,14 @@ struct StreamEnd {
   std::unique_ptr<ring::ByteRing> ring;
   std::unique_ptr<ingress::RingLoss> loss;
   std::unique_ptr<RingProgress> progress;
+  std::unique_ptr<AckBoard> acks;
   std::unique_ptr<BlockWriter> writer;
-  ring::WakeSignal* data = nullptr;         ///< the appender's
-  const StreamProgress* durable = nullptr;  ///< the store's
+  ring::WakeSignal* data = nullptr;  ///< the appender's
 };
 
-/// Duty cycle: newest limits; wait for an event; a bounded number of handlers; publish what was committed;
-/// arrange to be woken if a ring was full. Idle cycles come with the tick.
+/// Duty cycle: newest limits; wait for an event; a bounded number of handlers; tell connections what the appenders have
+/// done; publish what was committed; arrange to be woken if a ring was full or somebody waits to acknowledge. Idle
+/// cycles come with the tick.
 ///
 /// Thread: create, start, post and join by the main thread; `*_posted` and everything below "own thread" run
 /// on the thread itself.
@@ -99,6 +101,7 @@ class IoThread {
   [[nodiscard]] const LimitOptions& limits() const { return *current_limits_; }
   [[nodiscard]] BlockWriter& writer(const Listener& listener) { return *streams_[listener.stream].writer; }
   [[nodiscard]] ingress::RingLoss& loss(const Listener& listener) { return *streams_[listener.stream].loss; }
+  [[nodiscard]] AckBoard& acks(const Listener& listener) { return *streams_[listener.stream].acks; }
   [[nodiscard]] ProcessNames& process_names() { return process_names_; }
   [[nodiscard]] std::int32_t utc_offset_seconds() const { return utc_offset_seconds_; }
   void pause(Channel& channel) { paused_.push_back(&channel); }
@@ -115,7 +118,9 @@ class IoThread {
   void finish_cycle();
   void schedule_tick();
   void tick();
-  void wait_for_space();
+  [[nodiscard]] bool needs_wake() const;
+  void deliver_progress();
+  void arm_wake();
   void resume_paused();
   void drain_connections(std::uint64_t socket_id, CloseReason reason);
   void begin_stop();
@@ -147,6 +152,7 @@ class IoThread {
   bool stopping_ = false;
   bool draining_ = false;
   bool wake_armed_ = false;
+  bool look_again_ = false;  ///< somebody who waits can be served: don't sleep
   std::atomic<std::int64_t> stop_deadline_ns_{0};
 
   Counter duty_cycles_;

@@ -21,6 +21,8 @@ namespace fastlogd::ingest {
 struct ListenerComplaints {
   std::array<diag::RateLimit, wire::kFirstBytesKinds> not_text;  ///< by wire::FirstBytes
   diag::RateLimit bad_framing;
+  diag::RateLimit bad_native;
+  diag::RateLimit not_reading;
   diag::RateLimit connections_max;
   diag::RateLimit descriptors;
   diag::RateLimit accept_failed;
@@ -52,6 +54,8 @@ struct Listener {
   [[nodiscard]] bool host_expected() const {
     return options.transport == ListenerTransport::tcp || options.transport == ListenerTransport::udp;
   }
+  /// Whether a connection may speak the native protocol: where the format is told by what arrives.
+  [[nodiscard]] bool takes_native() const { return options.format == ListenerFormat::automatic; }
   [[nodiscard]] wire::MessageFormat format() const {
     switch (options.format) {
       case ListenerFormat::automatic:

@@ -11,8 +11,10 @@
 
 #include "base/clock.hpp"
 #include "ingest/io_thread.hpp"
+#include "ingest/native_session.hpp"
 #include "ingest/sockets.hpp"
 #include "wire/first_bytes.hpp"
+#include "wire/native.hpp"
 
 namespace fastlogd::ingest {
 namespace {
@@ -121,10 +123,7 @@ StreamSession::Progress StreamSession::fill_block(BlockWriter& writer, std::size
 
 StreamSession::Progress StreamSession::process(BlockWriter& writer, std::size_t bytes) {
   const std::string_view received(writer.payload(), bytes);
-  if (!first_bytes_known_ && refuse_first_bytes(received)) {
-    writer.commit(counters());
-    return Progress::finished;
-  }
+  if (!first_bytes_known_ && leave_text(received)) return Progress::finished;
   std::size_t consumed = 0;
   BlockEnd end = BlockEnd::all_framed;
   if (first_bytes_known_) {
@@ -150,16 +149,42 @@ StreamSession::Progress StreamSession::process(BlockWriter& writer, std::size_t 
   return Progress::read;
 }
 
-/// True: the peer doesn't speak text and has been closed.
-bool StreamSession::refuse_first_bytes(std::string_view bytes) {
+/// True: the peer doesn't speak text; this session has ended.
+bool StreamSession::leave_text(std::string_view bytes) {
   const wire::FirstBytes kind = wire::classify_first_bytes(bytes);
   first_bytes_known_ = kind == wire::FirstBytes::text || (kind == wire::FirstBytes::undecided && ended_);
   if (first_bytes_known_ || kind == wire::FirstBytes::undecided) return false;
+  if (kind == wire::FirstBytes::native && listener_->takes_native()) {
+    become_native(bytes);
+    return true;
+  }
   listener_->complaints.not_text[static_cast<std::size_t>(kind)].log(
       diag::Level::warning, "listener {}: the connection of {} was refused: {}", listener_->options.name,
       describe_peer(waiter_.fd()), wire::refusal_text(kind));
+  if (kind == wire::FirstBytes::native) {
+    std::array<char, limits::kNativeReplyBytesMax> answer;
+    const std::size_t bytes_out = wire::write_error(answer, wire::NativeError::not_here,
+                                                    "this listener's format is not auto: it takes text");
+    static_cast<void>(::send(waiter_.fd(), answer.data(), bytes_out, MSG_DONTWAIT | MSG_NOSIGNAL));
+  }
   close(CloseReason::not_text);
   return true;
+}
+
+/// `received` lies in the ring's reserved block, which is given up: the first bytes come from the new session's tail.
+void StreamSession::become_native(std::string_view received) {
+  keep_tail(received);
+  NativeStart start{.origin = origin_,
+                    .process_name = process_name_,
+                    .received = std::move(tail_),
+                    .received_bytes = tail_bytes_,
+                    .received_capacity = tail_capacity_};
+  auto native = std::make_unique<NativeSession>(thread_, listener_, waiter_.release(), std::move(start));
+  NativeSession& session = *native;
+  tail_bytes_ = tail_capacity_ = 0;
+  finish();
+  thread_.adopt(std::move(native));
+  if (draining_) session.drain(close_reason_);
 }
 
 // Walk 2 framing
@@ -224,10 +249,7 @@ void StreamSession::flush_idle() {
   if (!writer.begin(tail_bytes_, limits::kBlockMessagesMax)) return;  // the next tick tries again
   std::memcpy(writer.payload(), tail_.get(), tail_bytes_);
   ended_ = true;  // as if: the framer is asked for the rest
-  if (!first_bytes_known_ && refuse_first_bytes({writer.payload(), tail_bytes_})) {
-    writer.commit(counters());
-    return;
-  }
+  if (!first_bytes_known_ && leave_text({writer.payload(), tail_bytes_})) return;
   writer.received(tail_bytes_, realtime_ns(), thread_.utc_offset_seconds(), listener_->host_expected());
   std::size_t consumed = 0;
   static_cast<void>(frame(writer, {writer.payload(), tail_bytes_}, consumed));

@@ -15,7 +15,8 @@ namespace fastlogd::ingest {
 
 /// Receives straight into the ring, frames and parses in place. What a block can't finish (the unfinished
 /// tail of a read, or complete messages when the block has no room for more) is kept here and put in front of
-/// the next read. Thread: its io thread.
+/// the next read. A connection that turns out to speak the native protocol becomes a NativeSession.
+/// Thread: its io thread.
 class StreamSession final : public Channel {
  public:
   StreamSession(IoThread& thread, ListenerPtr listener, UniqueFd fd);
@@ -36,7 +37,8 @@ class StreamSession final : public Channel {
   Progress read_block();
   Progress fill_block(BlockWriter& writer, std::size_t payload_bytes_max);
   Progress process(BlockWriter& writer, std::size_t bytes);
-  bool refuse_first_bytes(std::string_view bytes);
+  [[nodiscard]] bool leave_text(std::string_view bytes);
+  void become_native(std::string_view received);
   [[nodiscard]] BlockEnd frame(BlockWriter& writer, std::string_view bytes, std::size_t& consumed);
   [[nodiscard]] std::size_t add_all(BlockWriter& writer, std::string_view bytes,
                                     std::span<const wire::FramedMessage> messages);

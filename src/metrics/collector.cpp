@@ -13,7 +13,10 @@ namespace {
 
 constexpr std::array<const char*, append::kDropReasons> kAppendDropReasons = {"segment_full", "store_failed",
                                                                               "shutdown"};
-constexpr std::array<const char*, ingest::kDropReasons> kIngestDropReasons = {"ring_full", "shutdown"};
+constexpr std::array<const char*, ingest::kDropReasons> kIngestDropReasons = {"ring_full", "shutdown",
+                                                                              "refused"};
+constexpr std::array<const char*, ingest::kRefusalReasons> kRefusalReasons = {
+    "too_large", "malformed", "stream_full", "durability_unknown", "shutting_down"};
 constexpr std::array<const char*, ingest::kCloseReasons> kCloseReasons = {
     "peer", "error", "abusive", "connections_max", "not_text", "shutdown", "removed", "descriptors"};
 
@@ -51,6 +54,11 @@ constexpr ListenerMetric kListenerMetrics[] = {
      &ingest::ListenerCounters::control_truncated},
     {"fastlogd_closed_descriptors_total", "Uninvited descriptors that came with a datagram, closed.",
      &ingest::ListenerCounters::descriptors_closed},
+    {"fastlogd_acknowledgements_total",
+     "Acknowledgements sent to native clients; one can cover many records.",
+     &ingest::ListenerCounters::acknowledgements},
+    {"fastlogd_native_connections_total", "Accepted connections that speak the native protocol.",
+     &ingest::ListenerCounters::native_connections},
     {"fastlogd_accepted_connections_total", "Connections accepted.",
      &ingest::ListenerCounters::accepted_connections},
     {"fastlogd_accept_errors_total", "Failed accept calls.", &ingest::ListenerCounters::accept_errors},
@@ -206,27 +214,40 @@ void Registry::Collector::collect_listeners(Families& families) const {
   }
 }
 
-void Registry::Collector::collect_connections(Families& families) const {
-  ByListener open;
-  std::map<ListenerLabels, std::array<std::uint64_t, ingest::kCloseReasons>> closed;
+/// One sample per listener and reason of an array of counters.
+template <std::size_t N, class Get>
+void Registry::Collector::append_by_reason(Family family, const std::array<const char*, N>& reasons, Get get,
+                                           Families& families) const {
+  std::map<ListenerLabels, std::array<std::uint64_t, N>> sums;
   for (const Listener& listener : listeners) {
-    open[listener.labels] += listener.counters->open_connections.load(std::memory_order_relaxed);
-    auto& by_reason = closed[listener.labels];
-    for (std::size_t i = 0; i < ingest::kCloseReasons; ++i) {
-      by_reason[i] += listener.counters->closed_connections[i].value();
-    }
+    auto& by_reason = sums[listener.labels];
+    for (std::size_t i = 0; i < N; ++i) by_reason[i] += get(*listener.counters)[i].value();
   }
-  append_by_listener(Family::gauge("fastlogd_open_connections", "Connections open now."), open, families);
-  auto family =
-      Family::counter("fastlogd_closed_connections_total", "Connections closed or refused, by why.");
-  for (const auto& [labels, by_reason] : closed) {
-    for (std::size_t i = 0; i < ingest::kCloseReasons; ++i) {
+  for (const auto& [labels, by_reason] : sums) {
+    for (std::size_t i = 0; i < N; ++i) {
       Labels with_reason = labels_of(labels);
-      with_reason.push_back({"reason", kCloseReasons[i]});
+      with_reason.push_back({"reason", reasons[i]});
       family.sample(std::move(with_reason), by_reason[i]);
     }
   }
   std::move(family).append_to(families);
+}
+
+void Registry::Collector::collect_connections(Families& families) const {
+  ByListener open;
+  for (const Listener& listener : listeners) {
+    open[listener.labels] += listener.counters->open_connections.load(std::memory_order_relaxed);
+  }
+  append_by_listener(Family::gauge("fastlogd_open_connections", "Connections open now."), open, families);
+  append_by_reason(
+      Family::counter("fastlogd_closed_connections_total", "Connections closed or refused, by why."),
+      kCloseReasons, [](const auto& counters) -> const auto& { return counters.closed_connections; },
+      families);
+  append_by_reason(
+      Family::counter("fastlogd_refused_records_total",
+                      "Records that native clients were told are not, or not known to be, safe."),
+      kRefusalReasons, [](const auto& counters) -> const auto& { return counters.refused_records; },
+      families);
 }
 
 void Registry::Collector::collect_streams(Families& families) const {

@@ -56,6 +56,9 @@ class Registry::Collector {
   void collect_balance(Families& families) const;
   void collect_listeners(Families& families) const;
   void collect_connections(Families& families) const;
+  template <std::size_t N, class Get>
+  void append_by_reason(Family family, const std::array<const char*, N>& reasons, Get get,
+                        Families& families) const;
   void collect_streams(Families& families) const;
   void collect_text_files(Families& families) const;
   void collect_config(Families& families) const;

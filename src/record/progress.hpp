@@ -17,6 +17,7 @@ namespace fastlogd {
 struct RingPoint {
   std::uint64_t ring_position = 0;  ///< entries that end at or below it are dealt with: published, or dropped
   LogPosition log_position;         ///< every record of those entries that was published lies below it
+  LogPosition settled;              ///< no record of a later entry lies below it
   std::uint64_t last_sequence = 0;  ///< no record of those entries has a higher sequence number
 };
 
@@ -33,16 +34,19 @@ struct DroppedRange {
 /// One per ring. The stream's appender writes, the io thread that fills the ring reads.
 ///
 ///     appender, once per batch                         io thread
-///     1  committed_pos advances past the batch         a  point():  ring_position  (acquire)
-///     2  push_dropped(range) if there is one           b            log_position   (relaxed)
-///     3  publish():  log_position   (relaxed)          c  dropped() / pop_dropped() while last_end <= ring_position
-///     4              ring_position  (release+)         d  ...acknowledge or refuse what ends at or below it
-///     5  acks.notify()
+///     1  committed_pos advances past the batch         a  point():  settled        (acquire)
+///     2  push_dropped(range) if there is one           b            ring_position  (acquire)
+///     3  publish():  log_position   (relaxed)          c            log_position   (relaxed)
+///     4              ring_position  (release+)         d  dropped() / pop_dropped() while last_end <= ring_position
+///     5              settled        (release)          e  ...acknowledge or refuse what ends at or below it
+///     6  acks.notify()
 ///
-/// Orders. 4 meets a: who sees a ring position sees the log position (3), the dropped ranges (2) and the records
+/// Orders. 4 meets b: who sees a ring position sees the log position (3), the dropped ranges (2) and the records
 /// (1) that belong to it, or later ones. A later log position is only conservative: the io thread waits for more
-/// to become durable than it needs to. The other way round, b before a or 4 before 3, an entry of the new
+/// to become durable than it needs to. The other way round, c before b or 4 before 3, an entry of the new
 /// position could be taken for durable at the log position of the one before.
+/// `settled` is the same log position as an upper bound is to a lower one: 5 meets a, so that the ring position
+/// loaded behind it is that old or newer, and what is still to come lies behind it.
 /// 4 is a seq_cst store and ring_position_moved() a seq_cst load, because a sleeper re-checks it after
 /// WakeSignal::arm(); see ring/wake_signal.hpp.
 ///
@@ -67,13 +71,15 @@ class RingProgress {
     log_position_.store(point.log_position.value, std::memory_order_relaxed);
     last_sequence_.store(point.last_sequence, std::memory_order_relaxed);
     ring_position_.store(point.ring_position, std::memory_order_seq_cst);
+    settled_.store(point.log_position.value, std::memory_order_release);
   }
 
   // ---- Io thread ----
 
   [[nodiscard]] RingPoint point() const {
     RingPoint point;
-    point.ring_position = ring_position_.load(std::memory_order_acquire);  // first: see above
+    point.settled.value = settled_.load(std::memory_order_acquire);  // in this order: see above
+    point.ring_position = ring_position_.load(std::memory_order_acquire);
     point.log_position.value = log_position_.load(std::memory_order_relaxed);
     point.last_sequence = last_sequence_.load(std::memory_order_relaxed);
     return point;
@@ -97,6 +103,7 @@ class RingProgress {
   alignas(kCacheLinePair) std::atomic<std::uint64_t> ring_position_{0};
   std::atomic<std::uint64_t> log_position_{0};
   std::atomic<std::uint64_t> last_sequence_{0};
+  std::atomic<std::uint64_t> settled_{0};
   std::atomic<std::uint64_t> put_{0};  ///< ranges ever pushed
   std::array<DroppedRange, limits::kDroppedRangesMax> dropped_{};
   alignas(kCacheLinePair) std::atomic<std::uint64_t> popped_{0};  ///< the io thread's

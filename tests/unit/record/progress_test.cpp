@@ -68,6 +68,7 @@ TEST(RingProgress, NeverShowsARingPositionBeforeWhatBelongsToIt) {
     const RingPoint point = progress.point();
     ASSERT_GE(point.ring_position, seen);
     ASSERT_GE(point.log_position.value, point.ring_position * 10);
+    ASSERT_LE(point.settled.value, point.ring_position * 10);
     ASSERT_GE(point.last_sequence, point.ring_position);
     for (const DroppedRange* range = progress.dropped();
          range != nullptr && range->last_end <= point.ring_position; range = progress.dropped()) {

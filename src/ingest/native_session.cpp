@@ -1,0 +1,398 @@
+#include "ingest/native_session.hpp"
+
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/clock.hpp"
+#include "ingest/io_thread.hpp"
+#include "ingest/sockets.hpp"
+
+namespace fastlogd::ingest {
+namespace {
+
+constexpr std::size_t kReadBudget = 8 * limits::kReadBytes;     // per wake: then it is somebody else's turn
+constexpr std::int64_t kUnreadNanosMax = 30 * kNanosPerSecond;  // FORMAT.md promises it
+constexpr const char* kStopping = "the listener ends; what was read has been acknowledged or refused";
+constexpr const char* kOutOfTime = "the stop ran out of time; what was not acknowledged may not be stored";
+
+wire::Refusal refusal_of(ingress::LossReason reason) {
+  switch (reason) {
+    case ingress::LossReason::none:
+      return wire::Refusal::durability_unknown;
+    case ingress::LossReason::shutdown:
+      return wire::Refusal::shutting_down;
+    default:
+      return wire::Refusal::stream_full;
+  }
+}
+
+}  // namespace
+
+NativeSession::NativeSession(IoThread& thread, ListenerPtr listener, UniqueFd fd, NativeStart start)
+    : Channel(thread, std::move(listener), std::move(fd)),
+      decoder_(thread.limits().record_bytes_max),
+      origin_(start.origin),
+      process_name_(start.process_name),
+      tail_(std::move(start.received)),
+      tail_capacity_(start.received_capacity),
+      tail_bytes_(start.received_bytes),
+      tick_ns_(monotonic_ns()) {
+  origin_.attested.identifier =
+      std::string_view(process_name_.data(), start.origin.attested.identifier.size());
+  counters().native_connections.add();
+}
+
+NativeSession::~NativeSession() = default;
+
+AckBoard& NativeSession::board() {
+  return thread_.acks(*listener_);
+}
+
+void NativeSession::open() {
+  board().join(*this);
+  ready();
+}
+
+void NativeSession::ready() {
+  // A drain is bounded by what was queued when it began, a backlog by one read; and no event announces either.
+  for (std::size_t done = 0; draining_ || backlog_ || done < kReadBudget; done += limits::kReadBytes) {
+    switch (read_block()) {
+      case Progress::read:
+        break;
+      case Progress::drained:
+        return wait();
+      case Progress::paused:
+        return pause();
+      case Progress::stalled:
+        stalled_ = true;
+        return;
+      case Progress::finished:
+        return;
+    }
+  }
+  wait();
+}
+
+std::size_t NativeSession::payload_wanted(const BlockWriter& writer) const {
+  return std::min(tail_bytes_ + limits::kReadBytes, writer.payload_bytes_max(limits::kBlockMessagesMax));
+}
+
+bool NativeSession::has_room() {
+  const BlockWriter& writer = thread_.writer(*listener_);
+  return writer.has_space(payload_wanted(writer), limits::kBlockMessagesMax);
+}
+
+NativeSession::Progress NativeSession::read_block() {
+  if (finished()) return Progress::finished;
+  if (ended_ && !backlog_) {
+    end_if_done();
+    return Progress::finished;
+  }
+  if (!replies_.has_room() || !ledger_.has_room()) return Progress::stalled;
+  BlockWriter& writer = thread_.writer(*listener_);
+  if (sync_request_) request_sync(writer);
+  const std::size_t payload_bytes_max = payload_wanted(writer);
+  if (!writer.begin(payload_bytes_max, limits::kBlockMessagesMax)) return Progress::paused;
+  if (!ledger_.waits_for_appender()) ledger_.nothing_before(board().now().settled);
+  decoder_.set_record_bytes_max(thread_.limits().record_bytes_max);
+  const std::ptrdiff_t bytes = receive(writer, payload_bytes_max);
+  return bytes < 0 ? Progress::drained : process(writer, static_cast<std::size_t>(bytes));
+}
+
+// Walk 1 listener
+std::ptrdiff_t NativeSession::receive(BlockWriter& writer, std::size_t payload_bytes_max) {
+  std::size_t got = 0;
+  if (!backlog_ && !ended_) {
+    std::size_t room = payload_bytes_max - tail_bytes_;
+    if (draining_) room = std::min(room, drain_bytes_left_);
+    ssize_t n = 0;
+    do {
+      n = room == 0 ? 0 : ::recv(waiter_.fd(), writer.payload() + tail_bytes_, room, MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    const bool empty = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    if (empty && !draining_) return -1;
+    if (n < 0 && !empty) close_reason_ = CloseReason::error;
+    if (n <= 0) {
+      ended_ = true;
+    } else {
+      got = static_cast<std::size_t>(n);
+      if (draining_) drain_bytes_left_ -= got;
+      counters().received_bytes.add(got);
+    }
+  }
+  if (tail_bytes_ > 0) std::memcpy(writer.payload(), tail_.get(), tail_bytes_);
+  return static_cast<std::ptrdiff_t>(tail_bytes_ + got);
+}
+
+NativeSession::Progress NativeSession::process(BlockWriter& writer, std::size_t bytes) {
+  const std::string_view received(writer.payload(), bytes);
+  writer.received(bytes, realtime_ns(), thread_.utc_offset_seconds(), false);
+  wire::NativeEvent event;
+  std::size_t consumed = 0;
+  const BlockEnd end = decode(writer, received, consumed, event);
+  keep_tail(received.substr(consumed));  // before its bytes belong to the appender
+  backlog_ = end == BlockEnd::block_full;
+  const bool any = writer.messages() > 0;
+  writer.commit(counters());
+  if (any) ledger_.committed(writer.ring_end());
+  if (sync_request_) request_sync(writer);
+  if (waits_for_progress()) board().wait(*this);
+  if (end == BlockEnd::failed) {
+    fail(event.error, event.text);
+    return Progress::finished;
+  }
+  answer();
+  return finished() ? Progress::finished : Progress::read;
+}
+
+// Walk 2 framing
+NativeSession::BlockEnd NativeSession::decode(BlockWriter& writer, std::string_view bytes,
+                                              std::size_t& consumed, wire::NativeEvent& event) {
+  while (true) {
+    if (writer.room() == 0 || !replies_.has_room() || !ledger_.has_room()) {
+      return consumed < bytes.size() ? BlockEnd::block_full : BlockEnd::all_read;
+    }
+    const wire::NativeDecoder before = decoder_;
+    if (!decoder_.next(bytes.substr(consumed), event)) {
+      consumed += event.consumed;
+      return BlockEnd::all_read;
+    }
+    if (event.kind == wire::NativeEvent::Kind::error) return BlockEnd::failed;
+    if (!take(writer, event)) {  // no room for a new sender: the next block has some
+      decoder_ = before;
+      return BlockEnd::block_full;
+    }
+    consumed += event.consumed;
+  }
+}
+
+bool NativeSession::take(BlockWriter& writer, const wire::NativeEvent& event) {
+  using Event = wire::NativeEvent::Kind;
+  switch (event.kind) {
+    case Event::record:
+      return add(writer, event.record);
+    case Event::refused:
+      refuse_record(event);
+      break;
+    case Event::hello:
+      greet(event.hello);
+      break;
+    case Event::flush:
+      synced_wanted_ = std::max(synced_wanted_, event.number);
+      sync_request_ = true;
+      break;
+    case Event::ping:
+      replies_.pong(event.number);
+      break;
+    case Event::more:
+    case Event::error:
+      break;
+  }
+  return true;
+}
+
+// Walk 3 parser
+bool NativeSession::add(BlockWriter& writer, const wire::NativeRecord& record) {
+  wire::ParsedMessage parsed;
+  const RecordFormat format = record.message_start == 0 ? RecordFormat::raw : RecordFormat::rfc5424;
+  parsed.flags.bits = static_cast<std::uint8_t>(format);
+  if (record.wanted == wire::Wanted::synced) parsed.flags.bits |= ingress::kSync;
+  parsed.priority = record.priority;
+  parsed.message_start = record.message_start;
+  parsed.sender_time_ns = record.sender_time_ns;
+  parsed.identifier = record.identifier;
+  parsed.procid = record.procid;
+  parsed.msgid = record.msgid;
+  const std::size_t index = writer.messages();
+  if (!writer.add_parsed(record.slice, parsed, origin_, hint_)) return false;
+  FASTLOGD_CHECK(ledger_.add(record.number, index));
+  want(record.number, record.wanted);
+  return true;
+}
+
+void NativeSession::want(std::uint64_t number, wire::Wanted wanted) {
+  if (wanted != wire::Wanted::none) stored_wanted_ = number;
+  if (wanted == wire::Wanted::synced) synced_wanted_ = number;
+}
+
+/// Too large or malformed: counted like any record that is lost, and named in the log by a GAP.
+void NativeSession::refuse_record(const wire::NativeEvent& event) {
+  counters().received_records.add();
+  counters().dropped_records[static_cast<std::size_t>(DropReason::refused)].add();
+  thread_.loss(*listener_).by_reason[static_cast<std::size_t>(ingress::LossReason::sender_error)].add();
+  ledger_.skip(event.number);
+  want(event.number, event.wanted);
+  refuse(event.number, event.number, event.refusal);
+}
+
+void NativeSession::greet(const wire::NativeHello& hello) {
+  ledger_.start(hello.first_number);
+  replies_.start(hello.first_number - 1);
+  replies_.welcome(hello.first_number, thread_.limits().record_bytes_max);
+  char* const host = std::copy(hello.identifier.begin(), hello.identifier.end(), claims_.data());
+  std::copy(hello.host.begin(), hello.host.end(), host);
+  origin_.attested.host = std::string_view(host, hello.host.size());
+  if (!hello.identifier.empty()) {
+    origin_.attested.identifier = std::string_view(claims_.data(), hello.identifier.size());
+  }
+}
+
+void NativeSession::request_sync(BlockWriter& writer) {
+  if (ledger_.synced() >= synced_wanted_ || writer.request_sync()) sync_request_ = false;
+}
+
+/// `rest` points into the ring; a record's tail is at most what the limits allow.
+void NativeSession::keep_tail(std::string_view rest) {
+  if (rest.size() > tail_capacity_) {
+    tail_capacity_ = std::bit_ceil(rest.size());
+    tail_ = std::make_unique_for_overwrite<char[]>(tail_capacity_);
+  }
+  if (!rest.empty()) std::memcpy(tail_.get(), rest.data(), rest.size());
+  tail_bytes_ = rest.size();
+}
+
+// --- what flows back ---
+
+void NativeSession::progressed(const RingPoint& point, const RingProgress& ring,
+                               const StreamProgress* synced) {
+  const auto tell = [this](const RefusedNumbers& numbers) {
+    refuse(numbers.first, numbers.last, refusal_of(numbers.reason));
+  };
+  ledger_.settle(point, ring, tell);
+  if (synced != nullptr) ledger_.sync(*synced, tell);
+  answer();
+  resume_if_stalled();
+  end_if_done();
+}
+
+bool NativeSession::waits_for_progress() const {
+  return !finished() && (ledger_.waits_for_appender() || ledger_.synced() < synced_wanted_);
+}
+
+/// Whoever makes us refuse more than it reads is closed: what is dropped must not wait for it.
+void NativeSession::refuse(std::uint64_t first, std::uint64_t last, wire::Refusal why) {
+  if (finished()) return;
+  if (!replies_.has_room()) answer();
+  if (!replies_.has_room()) {
+    close(CloseReason::abusive);
+    return;
+  }
+  replies_.refuse(first, last, why);
+  counters().refused_records[static_cast<std::size_t>(why) - 1].add(last - first + 1);
+}
+
+void NativeSession::answer() {
+  if (finished()) return;
+  const std::uint64_t stored = ledger_.stored();
+  const std::uint64_t synced = ledger_.synced();
+  const bool wanted =
+      (stored > replies_.acknowledged_stored() && replies_.acknowledged_stored() < stored_wanted_) ||
+      (synced > replies_.acknowledged_synced() && replies_.acknowledged_synced() < synced_wanted_);
+  if (wanted && replies_.acknowledge(stored, synced)) counters().acknowledgements.add();
+  if (replies_.empty()) return;
+  if (replies_.send(waiter_.fd(), tick_ns_) == ReplyBuffer::Sent::failed) close(CloseReason::error);
+}
+
+bool NativeSession::owes_answers() const {
+  return !replies_.empty() || replies_.acknowledged_stored() < stored_wanted_ ||
+         replies_.acknowledged_synced() < synced_wanted_;
+}
+
+void NativeSession::end_if_done() {
+  if (finished() || !ended_ || backlog_ || owes_answers()) return;
+  if (draining_) {
+    replies_.error(wire::NativeError::shutting_down, kStopping);
+    static_cast<void>(replies_.send(waiter_.fd(), tick_ns_));
+  }
+  close(close_reason_);
+}
+
+void NativeSession::resume_if_stalled() {
+  if (finished() || !stalled_ || !replies_.has_room() || !ledger_.has_room()) return;
+  stalled_ = false;
+  ready();
+}
+
+void NativeSession::tick(std::int64_t monotonic_now_ns) {
+  tick_ns_ = monotonic_now_ns;
+  answer();
+  const std::int64_t since = replies_.blocked_since_ns();
+  if (!finished() && since != 0 && monotonic_now_ns - since > kUnreadNanosMax) {
+    listener_->complaints.not_reading.log(
+        diag::Level::warning,
+        "listener {}: the connection of {} was closed: it does not read its acknowledgements",
+        listener_->options.name, describe_peer(waiter_.fd()));
+    close(CloseReason::abusive);
+  }
+  if (!finished() && sync_request_) request_sync(thread_.writer(*listener_));
+  resume_if_stalled();
+  end_if_done();
+}
+
+// --- the end ---
+
+void NativeSession::fail(wire::NativeError error, std::string_view text) {
+  if (finished()) return;
+  listener_->complaints.bad_native.log(diag::Level::warning,
+                                       "listener {}: the connection of {} was closed: {}",
+                                       listener_->options.name, describe_peer(waiter_.fd()), text);
+  answer();
+  if (!finished() && replies_.has_room()) {
+    replies_.error(error, text);
+    static_cast<void>(replies_.send(waiter_.fd(), tick_ns_));
+  }
+  close(CloseReason::abusive);
+}
+
+void NativeSession::drain(CloseReason reason) {
+  if (draining_ || finished()) return;
+  draining_ = true;
+  close_reason_ = reason;
+  if (ended_) return end_if_done();
+  // A Unix peer is told at once (EPIPE) that nothing more is taken; TCP has no such word, so what is there now counts.
+  if (listener_->options.transport == ListenerTransport::unix_stream) ::shutdown(waiter_.fd(), SHUT_RD);
+  int queued = 0;
+  if (::ioctl(waiter_.fd(), FIONREAD, &queued) != 0) queued = 0;
+  drain_bytes_left_ = static_cast<std::size_t>(queued);
+  if (waiting()) ready();  // else it is paused or stalled, and will be called
+}
+
+/// What is in the ring is still stored, if the store has time for it; what is not is lost, and the peer hears of it.
+void NativeSession::abandon() {
+  if (finished()) return;
+  std::uint64_t lost = 0;
+  wire::NativeEvent event;
+  std::string_view rest(tail_.get(), tail_bytes_);
+  for (; decoder_.next(rest, event) && event.kind != wire::NativeEvent::Kind::error;
+       rest.remove_prefix(event.consumed)) {
+    const bool record = event.kind == wire::NativeEvent::Kind::record;
+    if (!record && event.kind != wire::NativeEvent::Kind::refused) continue;
+    const std::uint64_t number = record ? event.record.number : event.number;
+    refuse(number, number, wire::Refusal::shutting_down);
+    ++lost;
+  }
+  thread_.count_abandoned(*listener_, lost);
+  answer();
+  if (!finished() && replies_.has_room()) {
+    replies_.error(wire::NativeError::shutting_down, kOutOfTime);
+    static_cast<void>(replies_.send(waiter_.fd(), tick_ns_));
+  }
+  close(CloseReason::shutdown);
+}
+
+void NativeSession::close(CloseReason reason) {
+  if (finished()) return;
+  board().leave(*this);
+  counters().closed_connections[static_cast<std::size_t>(reason)].add();
+  counters().open_connections.fetch_sub(1, std::memory_order_relaxed);
+  thread_.shared().open_connections.fetch_sub(1, std::memory_order_relaxed);
+  finish();
+}
+
+}  // namespace fastlogd::ingest
