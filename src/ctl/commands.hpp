@@ -26,6 +26,7 @@ void add_fsck(CLI::App& app, ExitCode& exit_code);
 
 // Writing and control.
 void add_send(CLI::App& app, ExitCode& exit_code);
+void add_bench(CLI::App& app, ExitCode& exit_code);
 void add_reload(CLI::App& app, ExitCode& exit_code);
 void add_rotate(CLI::App& app, ExitCode& exit_code);
 void add_sync(CLI::App& app, ExitCode& exit_code);

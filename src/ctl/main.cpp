@@ -34,6 +34,7 @@ int run(int argc, char** argv) {
   fastlogd::ctl::add_verify(app, exit_code);
   fastlogd::ctl::add_fsck(app, exit_code);
   fastlogd::ctl::add_send(app, exit_code);
+  fastlogd::ctl::add_bench(app, exit_code);
   fastlogd::ctl::add_reload(app, exit_code);
   fastlogd::ctl::add_rotate(app, exit_code);
   fastlogd::ctl::add_sync(app, exit_code);

@@ -57,11 +57,13 @@ UniqueFd connect_inet(const SinkAddress& address) {
 
 }  // namespace
 
-MessageSink::MessageSink(const SinkAddress& address, bool octet_counting)
-    : address_(address), octet_counting_(octet_counting && address.stream()) {
+UniqueFd connect_to(const SinkAddress& address) {
   const bool local = address.kind == SinkKind::unix_stream || address.kind == SinkKind::unix_datagram;
-  socket_ = local ? connect_unix(address) : connect_inet(address);
+  return local ? connect_unix(address) : connect_inet(address);
 }
+
+MessageSink::MessageSink(const SinkAddress& address, bool octet_counting)
+    : address_(address), octet_counting_(octet_counting && address.stream()), socket_(connect_to(address)) {}
 
 void MessageSink::send(std::string_view message) {
   if (!address_.stream()) return write_all(message);

@@ -18,6 +18,9 @@ struct SinkAddress {
   [[nodiscard]] bool stream() const { return kind == SinkKind::unix_stream || kind == SinkKind::tcp; }
 };
 
+/// A connected, blocking socket. Throws Failure with the reason.
+[[nodiscard]] UniqueFd connect_to(const SinkAddress& address);
+
 /// Connects at once; throws Failure with the reason, also when sending fails later.
 class MessageSink {
  public:

@@ -18,52 +18,25 @@
 #include "ctl/commands.hpp"
 #include "ctl/failure.hpp"
 #include "ctl/message_sink.hpp"
+#include "ctl/send_acknowledged.hpp"
+#include "ctl/sink_arguments.hpp"
 #include "ctl/syslog_message.hpp"
-#include "ctl/target.hpp"
 
 namespace fastlogd::ctl {
 namespace {
 
 struct SendArguments {
-  TargetOptions target;
-  std::string unix_stream, unix_datagram, tcp, udp;
+  SinkArguments sink;
   std::string priority = "user.notice";
   std::string tag;
   std::string file;
   bool with_pid = false;
   bool rfc5424 = false, rfc3164 = false, raw = false;
   bool octet_counting = false;
+  std::string ack;
+  bool print_acks = false;
   std::vector<std::string> words;
 };
-
-/// The configuration's first listener, local ones and streams preferred.
-SinkAddress default_address(const TargetOptions& target) {
-  using Transport = ingest::ListenerTransport;
-  const auto config = load_config(target);
-  const auto first = [&config](Transport transport) -> const ingest::ListenerOptions* {
-    for (const auto& listener : config->listeners) {
-      if (listener.transport == transport) return &listener;
-    }
-    return nullptr;
-  };
-  const auto inet = [](const ingest::ListenerOptions& listener) {
-    const bool ipv6 = listener.address.find(':') != std::string::npos;
-    return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", listener.address, ipv6 ? "]" : "", listener.port);
-  };
-  if (const auto* found = first(Transport::unix_stream)) return {SinkKind::unix_stream, found->path};
-  if (const auto* found = first(Transport::unix_datagram)) return {SinkKind::unix_datagram, found->path};
-  if (const auto* found = first(Transport::tcp)) return {SinkKind::tcp, inet(*found)};
-  if (const auto* found = first(Transport::udp)) return {SinkKind::udp, inet(*found)};
-  throw Failure(ExitCode::usage, "the configuration has no listener; name a socket");
-}
-
-SinkAddress address_of(const SendArguments& arguments) {
-  if (!arguments.unix_stream.empty()) return {SinkKind::unix_stream, arguments.unix_stream};
-  if (!arguments.unix_datagram.empty()) return {SinkKind::unix_datagram, arguments.unix_datagram};
-  if (!arguments.tcp.empty()) return {SinkKind::tcp, arguments.tcp};
-  if (!arguments.udp.empty()) return {SinkKind::udp, arguments.udp};
-  return default_address(arguments.target);
-}
 
 MessageHeader header_of(const SendArguments& arguments) {
   MessageHeader header;
@@ -124,35 +97,43 @@ class Sender {
   std::string message_;
 };
 
+/// Standard input, or the file that is named.
+UniqueFd open_input(const SendArguments& arguments) {
+  if (arguments.file.empty() || arguments.file == "-") return UniqueFd(::dup(STDIN_FILENO));
+  UniqueFd file(::open(arguments.file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) throw Failure(ExitCode::usage, fmt::format("{}: {}", arguments.file, std::strerror(errno)));
+  return file;
+}
+
+ExitCode send_with_acknowledgements(const SendArguments& arguments) {
+  if (arguments.rfc5424 || arguments.rfc3164 || arguments.raw || arguments.octet_counting) {
+    throw Failure(ExitCode::usage, "--ack speaks the native protocol: no other format goes with it");
+  }
+  AcknowledgedSend send{.address = sink_address(arguments.sink, SinkUse::acknowledged),
+                        .header = header_of(arguments),
+                        .wanted = arguments.ack == "synced" ? wire::Wanted::synced : wire::Wanted::stored,
+                        .print_acks = arguments.print_acks,
+                        .text = fmt::format("{}", fmt::join(arguments.words, " "))};
+  const UniqueFd input = open_input(arguments);
+  send.input_fd = input.get();
+  return send_acknowledged(send);
+}
+
 ExitCode send(const SendArguments& arguments) {
+  if (!arguments.ack.empty()) return send_with_acknowledgements(arguments);
+  if (arguments.print_acks) throw Failure(ExitCode::usage, "--print-acks goes with --ack");
   const std::string text = fmt::format("{}", fmt::join(arguments.words, " "));
   const bool count = arguments.octet_counting || (!arguments.raw && text.find('\n') != std::string::npos);
   MessageHeader header = header_of(arguments);
-  MessageSink sink(address_of(arguments), count);
+  MessageSink sink(sink_address(arguments.sink, SinkUse::any), count);
   Sender sender(sink, std::move(header));
   if (!arguments.words.empty()) {
     sender.send(text);
-  } else if (arguments.file.empty() || arguments.file == "-") {
-    sender.send_lines(STDIN_FILENO);
   } else {
-    const UniqueFd file(::open(arguments.file.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file) throw Failure(ExitCode::usage, fmt::format("{}: {}", arguments.file, std::strerror(errno)));
-    sender.send_lines(file.get());
+    sender.send_lines(open_input(arguments).get());
   }
   sink.close();
   return ExitCode::done;
-}
-
-void add_addresses(CLI::App& command, SendArguments& arguments) {
-  auto* sockets = command.add_option_group("Where to", "Default: the configuration's first listener");
-  sockets->add_option("--unix-stream", arguments.unix_stream, "Unix stream socket")->type_name("PATH");
-  sockets->add_option("--unix-datagram", arguments.unix_datagram, "Unix datagram socket")->type_name("PATH");
-  sockets->add_option("--tcp", arguments.tcp, "TCP")->type_name("HOST:PORT");
-  sockets->add_option("--udp", arguments.udp, "UDP")->type_name("HOST:PORT");
-  sockets->add_option("--config", arguments.target.config, "The daemon's configuration")
-      ->type_name("FILE")
-      ->capture_default_str();
-  sockets->require_option(0, 1);
 }
 
 void add_formats(CLI::App& command, SendArguments& arguments) {
@@ -168,7 +149,7 @@ void add_formats(CLI::App& command, SendArguments& arguments) {
 void add_send(CLI::App& app, ExitCode& exit_code) {
   auto* command = app.add_subcommand("send", "Send messages, like logger(1)");
   auto arguments = std::make_shared<SendArguments>();
-  add_addresses(*command, *arguments);
+  add_sink_arguments(*command, arguments->sink);
   add_formats(*command, *arguments);
   command->add_option("-p,--priority", arguments->priority, "facility.severity")
       ->type_name("PRIORITY")
@@ -177,6 +158,12 @@ void add_send(CLI::App& app, ExitCode& exit_code) {
   command->add_flag("-i", arguments->with_pid, "State this process's id");
   command->add_flag("--octet-count", arguments->octet_counting,
                     "On a stream: a count before each message (RFC 6587)");
+  command
+      ->add_option("--ack", arguments->ack,
+                   "Speak the native protocol, and end when every message is stored, or synced to disk")
+      ->check(CLI::IsMember({"stored", "synced"}));
+  command->add_flag("--print-acks", arguments->print_acks,
+                    "With --ack: print the number of a message once it and all before it are acknowledged");
   command->add_option("-f,--file", arguments->file, "Each line of it a message; - or nothing: standard input")
       ->type_name("FILE");
   command->add_option("MESSAGE", arguments->words,

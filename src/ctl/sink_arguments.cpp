@@ -1,0 +1,64 @@
+#include "ctl/sink_arguments.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "ctl/failure.hpp"
+
+namespace fastlogd::ctl {
+namespace {
+
+SinkAddress default_address(const TargetOptions& target, SinkUse use) {
+  using Transport = ingest::ListenerTransport;
+  const auto config = load_config(target);
+  const auto first = [&](Transport transport) -> const ingest::ListenerOptions* {
+    for (const auto& listener : config->listeners) {
+      const bool fits = use == SinkUse::any || listener.format == ingest::ListenerFormat::automatic;
+      const bool feeds = target.stream.empty() || listener.stream == target.stream;
+      if (listener.transport == transport && fits && feeds) return &listener;
+    }
+    return nullptr;
+  };
+  const auto inet = [](const ingest::ListenerOptions& listener) {
+    const bool ipv6 = listener.address.find(':') != std::string::npos;
+    return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", listener.address, ipv6 ? "]" : "", listener.port);
+  };
+  const bool datagrams = use == SinkUse::any;
+  if (const auto* found = first(Transport::unix_stream)) return {SinkKind::unix_stream, found->path};
+  const auto* const unix_datagram = datagrams ? first(Transport::unix_datagram) : nullptr;
+  if (unix_datagram != nullptr) return {SinkKind::unix_datagram, unix_datagram->path};
+  if (const auto* found = first(Transport::tcp)) return {SinkKind::tcp, inet(*found)};
+  const auto* const udp = datagrams ? first(Transport::udp) : nullptr;
+  if (udp != nullptr) return {SinkKind::udp, inet(*udp)};
+  throw Failure(ExitCode::usage, datagrams ? "the configuration has no listener; name a socket"
+                                           : "the configuration has no stream listener that takes the native "
+                                             "protocol; name a socket");
+}
+
+}  // namespace
+
+void add_sink_arguments(CLI::App& command, SinkArguments& arguments) {
+  auto* sockets = command.add_option_group("Where to", "Default: the configuration's first listener");
+  sockets->add_option("--unix-stream,--socket", arguments.unix_stream, "Unix stream socket")
+      ->type_name("PATH");
+  sockets->add_option("--unix-datagram", arguments.unix_datagram, "Unix datagram socket")->type_name("PATH");
+  sockets->add_option("--tcp", arguments.tcp, "TCP")->type_name("HOST:PORT");
+  sockets->add_option("--udp", arguments.udp, "UDP")->type_name("HOST:PORT");
+  sockets->add_option("--config", arguments.target.config, "The daemon's configuration")
+      ->type_name("FILE")
+      ->capture_default_str();
+  sockets->require_option(0, 1);
+  command
+      .add_option("--stream", arguments.target.stream, "Of the configuration's listeners one that feeds it")
+      ->type_name("STREAM");
+}
+
+SinkAddress sink_address(const SinkArguments& arguments, SinkUse use) {
+  if (!arguments.unix_stream.empty()) return {SinkKind::unix_stream, arguments.unix_stream};
+  if (!arguments.unix_datagram.empty()) return {SinkKind::unix_datagram, arguments.unix_datagram};
+  if (!arguments.tcp.empty()) return {SinkKind::tcp, arguments.tcp};
+  if (!arguments.udp.empty()) return {SinkKind::udp, arguments.udp};
+  return default_address(arguments.target, use);
+}
+
+}  // namespace fastlogd::ctl
