@@ -183,7 +183,9 @@ TEST(AckLedgerModel, NeverSaysTooMuchAndInTheEndSaysAll) {
         ASSERT_NE(entry.log_end, 0U) << "stored before it was";
         ASSERT_EQ(named.count(entry.last) != 0, entry.dropped) << entry.last;
       }
-      if (entry.last <= ledger.synced() && !entry.dropped) ASSERT_LE(entry.log_end, durable);
+      if (entry.last <= ledger.synced() && !entry.dropped) {
+        ASSERT_LE(entry.log_end, durable);
+      }
     }
   };
   for (int step = 0; step < 20'000; ++step) {
