@@ -1,6 +1,6 @@
 """Power cuts in a small virtual machine: with a disk whose cache is volatile, and with an NVDIMM mapped by MAP_SYNC.
 
-Heavy: only with FASTLOGD_HEAVY=1 (a short form) or FASTLOGD_VM_ROUNDS=N: N boots of each kind. FASTLOGD_VM_CUTS disks are
+Heavy: only with FASTLOGD_HEAVY=1 (a short form) or FASTLOGD_VM_ROUNDS=N: N kills of each kind. FASTLOGD_VM_CUTS disks are
 made of every boot with a volatile disk; FASTLOGD_VM_SEED repeats the choices (what the machine does meanwhile differs).
 """
 
@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 
 import pytest
+from support.daemon import BIN
 from vm import parts
 from vm.nvdimm import NvdimmTrial
 from vm.volatile_disk import Cut, VolatileDiskTrial
@@ -21,6 +22,8 @@ ROUNDS = int(os.environ.get("FASTLOGD_VM_ROUNDS", "1"))
 CUTS = int(os.environ.get("FASTLOGD_VM_CUTS", "5"))
 SEED = int(os.environ.get("FASTLOGD_VM_SEED", str(random.randrange(1 << 32))))
 
+# Passes on each acknowledgement as it arrives.
+SEND_ACKNOWLEDGED = "lines NAME | fastlogctl send --config /fastlogd.yaml --ack synced --print-acks >$ACKNOWLEDGEMENTS\n"
 # Says how many records `fastlogctl sync` has vouched for.
 SEND_AND_SYNC = """
 lines NAME | fastlogctl send --config /fastlogd.yaml --raw &
@@ -57,6 +60,21 @@ def chance():
     return random.Random(SEED)
 
 
+@pytest.fixture(scope="module")
+def acknowledged():
+    """Sends records and says what is acknowledged, with acknowledgements of its own where the programs under test have them."""
+    usage = subprocess.run([str(BIN / "fastlogctl"), "send", "--help"], capture_output=True, text=True, check=True).stdout
+    return SEND_ACKNOWLEDGED if "--print-acks" in usage else SEND_AND_SYNC
+
+
+def needs(folder: pathlib.Path, mode: str) -> None:
+    """Skips the test of a durability that the daemon under test refuses."""
+    path = folder / "needs.yaml"
+    path.write_bytes(files(mode)["fastlogd.yaml"])
+    if subprocess.run([str(BIN / "fastlogd"), "--check", "--config", str(path)], capture_output=True).returncode != 0:
+        pytest.skip(f"this fastlogd refuses durability {mode}")
+
+
 def files(mode: str, **more: bytes) -> dict[str, bytes]:
     """The configuration: small segments, so that every boot rolls and seals; nothing is ever removed."""
     stream = {"directory": "/log/main", "segment_bytes": "1MiB", "durability": {"mode": mode},
@@ -70,9 +88,9 @@ def files(mode: str, **more: bytes) -> dict[str, bytes]:
 # A volatile disk. One boot gives one write log, and many disks that cuts during it could have left.
 
 
-def cuts_of_a_boot(trial: VolatileDiskTrial, start: str, contents: dict[str, bytes], chance: random.Random) -> list[Cut]:
-    """One boot that starts a daemon so, and as many of the disks it may have left as FASTLOGD_VM_CUTS says."""
-    trial.run(start + SEND_AND_SYNC.replace("NAME", "r0"), contents, chance.uniform(0.5, 6))
+def cuts_of_a_boot(trial: VolatileDiskTrial, job: str, contents: dict[str, bytes], chance: random.Random) -> list[Cut]:
+    """One boot that does so, and as many of the disks it may have left as FASTLOGD_VM_CUTS says."""
+    trial.run(job.replace("NAME", "r0"), contents, chance.uniform(0, 6))
     cuts = []
     for number in range(CUTS):
         cuts.append(cut := trial.cut(chance))
@@ -80,37 +98,78 @@ def cuts_of_a_boot(trial: VolatileDiskTrial, start: str, contents: dict[str, byt
     return cuts
 
 
-@pytest.mark.parametrize("kind", ["ext4", "xfs"])
-def test_what_was_acknowledged_survives_a_power_cut_with_a_volatile_disk(folder, initramfs, chance, kind):
-    trial = VolatileDiskTrial(folder, kind, initramfs)
-    cuts = [cut for _ in range(ROUNDS) for cut in cuts_of_a_boot(trial, f"plain_disk {kind}\ndaemon\n", files("none"), chance)]
+def check_nothing_lost(kind: str, cuts: list[Cut]) -> None:
     total = sum(cut.acknowledged for cut in cuts)
     busy = sum(cut.unflushed > 0 for cut in cuts)
-    print(f"{kind}: {ROUNDS} boots, {len(cuts)} cuts, {busy} of them with unflushed writes, {total} acknowledged records looked for")
+    print(f"{kind}: {len(cuts)} cuts, {busy} of them with unflushed writes, {total} acknowledged records looked for")
     assert not [cut for cut in cuts if cut.lost]
     assert total
 
 
-def test_acknowledging_before_the_sync_is_caught(folder, initramfs, liar, chance):
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_P02_acknowledged_records_survive_a_power_cut_of_a_machine(folder, initramfs, acknowledged, chance, kind):
+    needs(folder, "group")
+    trial = VolatileDiskTrial(folder, kind, initramfs)
+    job = f"plain_disk {kind}\ndaemon\n" + acknowledged
+    check_nothing_lost(kind, [cut for _ in range(ROUNDS) for cut in cuts_of_a_boot(trial, job, files("group"), chance)])
+
+
+def test_P02_what_a_sync_vouched_for_survives_a_power_cut_of_a_machine(folder, initramfs, chance):
     trial = VolatileDiskTrial(folder, "ext4", initramfs)
-    cuts = cuts_of_a_boot(trial, "plain_disk ext4\ndaemon LD_PRELOAD=/liar.so LIES=sync\n", files("none", liar=liar), chance)
+    check_nothing_lost("sync", cuts_of_a_boot(trial, "plain_disk ext4\ndaemon\n" + SEND_AND_SYNC, files("none"), chance))
+
+
+def test_P02_a_daemon_that_acknowledges_before_the_sync_is_caught_by_a_power_cut(folder, initramfs, liar, acknowledged, chance):
+    needs(folder, "group")
+    trial = VolatileDiskTrial(folder, "ext4", initramfs)
+    job = "plain_disk ext4\ndaemon LD_PRELOAD=/liar.so LIES=sync\n" + acknowledged
+    cuts = cuts_of_a_boot(trial, job, files("group", liar=liar), chance)
     assert any(cut.lost for cut in cuts), "a daemon that does not sync was to lose what it acknowledged"
 
 
-# An NVDIMM. Every boot checks what the kills before it have left, then goes on until it is killed.
+# An NVDIMM. Every boot checks what the kills before it have left, then goes on until it is killed. Only MAP_SYNC makes
+# the file system remember where a store went: with `commit=300` ext4 writes its journal when asked and not otherwise.
+
+
+@pytest.fixture
+def boot_dax(folder, acknowledged, chance):
+    """boot_dax(trial, KIND and mount options, daemon): one boot up to its kill; what it found of the rounds before."""
+    needs(folder, "dax")
+
+    def boot(trial: NvdimmTrial, kind: str, daemon: str = "daemon") -> list[int]:
+        found = trial.boot(f"dax_disk {kind}\n{daemon}\n", acknowledged, chance.uniform(0, 4))
+        print(f"{kind}, {daemon}: {trial.acknowledged} acknowledged, {found} found")
+        return found
+
+    return boot
+
+
+def mapped_by_map_sync(trial: NvdimmTrial) -> bool:
+    """As the kernel sees it, and the daemon says the same."""
+    in_force = bool(trial.flags) and all("sf" in flags for flags in trial.flags)
+    assert trial.status["streams"][0]["durability"] == ("dax" if in_force else "group"), (trial.status, trial.flags)
+    return in_force
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
-def test_what_was_acknowledged_survives_the_death_of_a_machine_with_an_nvdimm(folder, initramfs, chance, kind):
-    trial = NvdimmTrial(folder, initramfs, files("none"))
+def test_P02_acknowledged_records_survive_the_death_of_a_machine_with_an_nvdimm(folder, initramfs, boot_dax, kind):
+    trial = NvdimmTrial(folder, initramfs, files("dax"))
     for _ in range(ROUNDS + 1):
-        found = trial.boot(f"dax_disk {kind}\ndaemon\n", SEND_AND_SYNC, chance.uniform(0, 4))
-        print(f"{kind}: {trial.acknowledged} acknowledged, {found} found")
+        found = boot_dax(trial, kind)
+        assert mapped_by_map_sync(trial)
         assert not trial.lost(found)
 
 
-def test_acknowledging_before_the_sync_is_caught_on_an_nvdimm(folder, initramfs, liar, chance):
-    trial = NvdimmTrial(folder, initramfs, files("none", liar=liar))
+def test_P02_without_syncs_map_sync_alone_keeps_acknowledged_records(folder, initramfs, liar, boot_dax):
+    trial = NvdimmTrial(folder, initramfs, files("dax", liar=liar))
     for _ in range(2):
-        found = trial.boot("dax_disk ext4 commit=300\ndaemon LD_PRELOAD=/liar.so LIES=sync\n", SEND_AND_SYNC, chance.uniform(0, 2))
+        found = boot_dax(trial, "ext4 commit=300", "daemon LD_PRELOAD=/liar.so LIES=sync")
+    assert not trial.lost(found)
+
+
+def test_P02_without_map_sync_acknowledged_records_are_lost_and_missed(folder, initramfs, liar, boot_dax):
+    trial = NvdimmTrial(folder, initramfs, files("dax", liar=liar))
+    for _ in range(2):
+        found = boot_dax(trial, "ext4 commit=300", "daemon LD_PRELOAD=/liar.so LIES=sync,mapping")
+        assert not any("sf" in flags for flags in trial.flags), "the daemon believes it has MAP_SYNC; the kernel knows better"
     assert trial.lost(found), f"{trial.acknowledged} acknowledged, {found} found"

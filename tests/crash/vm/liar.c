@@ -1,5 +1,5 @@
 /* Makes a daemon lie, so that tests can show they would notice; LD_PRELOAD it. LIES names what:
- *   sync     fsync and fdatasync do nothing and say it worked
+ *   sync     fsync and fdatasync do nothing, and say that it worked
  *   mapping  MAP_SYNC is left out of a mapping, which then succeeds as an ordinary one */
 #define _GNU_SOURCE
 #include <dlfcn.h>

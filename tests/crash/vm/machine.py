@@ -18,7 +18,7 @@ ACCELERATOR = os.environ.get("FASTLOGD_VM_ACCEL", "tcg")
 MEMORY_MIB = 384
 # The kernel's check of its timer fails, and ends it, where a loaded host emulates slowly.
 KERNEL_OPTIONS = "console=ttyS0 panic=-1 quiet no_timer_check"
-BOOT_SECONDS = 120  # generous: emulated on a machine that does other things
+BOOT_SECONDS = 240  # generous: emulated on a machine that does other things
 
 
 @dataclasses.dataclass(frozen=True)
