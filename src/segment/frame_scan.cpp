@@ -1,5 +1,7 @@
 #include "segment/frame_scan.hpp"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -92,6 +94,13 @@ SegmentBytes SegmentBytes::buffered(FileSystem& files, UniqueFd fd, std::uint64_
   result.fd_ = std::move(fd);
   result.bytes_ = bytes;
   return result;
+}
+
+void SegmentBytes::read_ahead(std::size_t bytes) {
+  read_bytes_ = bytes;
+  if (!mapping_) return;
+  const int advice = bytes < kReadAheadBytes ? MADV_RANDOM : MADV_NORMAL;
+  (void)::madvise(mapping_.data(), mapping_.size(), advice);  // nothing but time depends on it
 }
 
 Result<std::span<const std::byte>> SegmentBytes::from(std::uint64_t offset, std::uint64_t limit,

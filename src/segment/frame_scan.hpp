@@ -59,8 +59,8 @@ class SegmentBytes {
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] explicit operator bool() const { return static_cast<bool>(fd_); }
-  /// Buffered: how much is read at a time from here on.
-  void read_ahead(std::size_t bytes) { read_bytes_ = bytes; }
+  /// How much is read at a time from here on; through a mapping the kernel is told whether to read around a fault.
+  void read_ahead(std::size_t bytes);
   /// Forgets what was buffered: unpublished bytes may have been published since.
   void forget() { buffer_end_ = buffer_start_; }
 

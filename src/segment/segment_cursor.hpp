@@ -62,7 +62,7 @@ class SegmentCursor {
   /// Reads the trailer again (a segment is sealed or recovered behind a reader's back) and forgets buffered
   /// bytes.
   void refresh();
-  /// Access::pread: how much is read at a time from here on; little is right for a few frames here and there.
+  /// How much is read at a time from here on; little is right for a few frames here and there.
   void read_ahead(std::size_t bytes) { bytes_.read_ahead(bytes); }
   [[nodiscard]] int fd() const { return bytes_.fd(); }
   [[nodiscard]] const Error& error() const { return error_; }
