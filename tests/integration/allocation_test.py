@@ -8,7 +8,9 @@ import subprocess
 import time
 
 import pytest
+from support import native_client as native
 from support.daemon import Daemon, eventually
+from support.native_client import NativeClient
 from support.source_tree import ROOT
 
 CONNECTIONS = 64
@@ -75,6 +77,28 @@ def test_streams_allocate_nothing_per_record(counted, batch):
         counted.quiesce(sent)
         counts = allocations(counted)
     assert len(list(counted.log_directory.glob("*.flog"))) > before, "a roll was to be part of it"
+    assert sum(counts.values()) == 0, counts
+
+
+def test_native_records_and_their_acknowledgements_allocate_nothing_per_record(counted):
+    plain = [native.record(b"PacketResponder %d terminating" % n) for n in range(250)]
+    rich = [native.record(b"text %d" % n, wanted=native.STORED, when=n + 1, identifier=b"app%d" % (n % 11), procid=b"%d" % n,
+                          msgid=b"ID%d" % (n % 47), data=b'[a@1 n="%d"]' % n) for n in range(250)]
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(NativeClient(counted.connect())) for _ in range(CONNECTIONS)]
+
+        def send(rounds: int) -> None:
+            for _ in range(rounds):
+                for client in clients:
+                    client.connection.sendall(native.batch(client.next, plain + rich))
+                    client.next += 500
+                for client in clients:
+                    client.wait_stored(client.next - 1)
+
+        send(3)
+        allocations(counted)
+        send(RECORDS * 2 // (500 * CONNECTIONS))
+        counts = allocations(counted)
     assert sum(counts.values()) == 0, counts
 
 
