@@ -56,9 +56,12 @@ TEST(RingProgress, RefusesARangeWhenItsQueueIsFull) {
 TEST(RingProgress, NeverShowsARingPositionBeforeWhatBelongsToIt) {
   constexpr std::uint64_t kEntries = 200'000;
   RingProgress progress;
-  std::thread appender([&] {
-    for (std::uint64_t i = 1; i <= kEntries; ++i) {
-      while (i % 3 == 0 && !progress.push_dropped({.first_end = i, .last_end = i})) std::this_thread::yield();
+  const std::jthread appender([&](const std::stop_token& stop) {
+    for (std::uint64_t i = 1; i <= kEntries && !stop.stop_requested(); ++i) {
+      while (i % 3 == 0 && !progress.push_dropped({.first_end = i, .last_end = i})) {
+        if (stop.stop_requested()) return;
+        std::this_thread::yield();
+      }
       progress.publish({.ring_position = i, .log_position = at(i * 10), .last_sequence = i});
     }
   });
@@ -78,7 +81,6 @@ TEST(RingProgress, NeverShowsARingPositionBeforeWhatBelongsToIt) {
     ASSERT_EQ(refused, point.ring_position / 3) << "a dropped entry would have been acknowledged";
     seen = point.ring_position;
   }
-  appender.join();
 }
 
 TEST(StreamProgress, CallsDurableWhatLiesBelowTheWatermark) {
@@ -124,7 +126,7 @@ TEST(StreamProgress, ShowsAFailureBeforeTheWatermarkPassesIt) {
   constexpr std::uint64_t kSyncs = limits::kUnknownRangesMax * 5;
   for (int round = 0; round < 50; ++round) {
     StreamProgress progress;
-    std::thread sync([&] {
+    const std::jthread sync([&] {
       for (std::uint64_t i = 0; i < kSyncs; ++i) {
         if (i % 5 == 4) progress.add_unknown(at(i * 10), at(i * 10 + 10));
         progress.set_durable(at(i * 10 + 10));
@@ -137,7 +139,6 @@ TEST(StreamProgress, ShowsAFailureBeforeTheWatermarkPassesIt) {
       const Durable state = progress.state(at(last * 10), at(last * 10 + 10));
       ASSERT_EQ(state, last % 5 == 4 ? Durable::unknown : Durable::yes) << "sync " << last;
     }
-    sync.join();
   }
 }
 
