@@ -39,15 +39,30 @@ std::uint64_t AckLedger::dropped_from(const Run& run, const DroppedRange& range)
 }
 
 void AckLedger::remember(const Stored& stored) {
-  if (backlog_count_ == kBacklogMax) {
-    for (std::size_t i = 0; i < kBacklogMax / 2; ++i) {
-      const Stored& first = backlog_[2 * i];
-      const Stored& second = backlog_[2 * i + 1];
-      backlog_[i] = {.last = second.last, .from = first.from, .to = second.to};
-    }
-    backlog_count_ = kBacklogMax / 2;
-  }
+  if (backlog_count_ == kBacklogMax) join_smallest_pair();
   backlog_[backlog_count_++] = stored;
+}
+
+/// Always the two neighbours that together hold the fewest records: so all entries stay about equally fine, and the
+/// watermark advances in steps of some percent of what waits, however far the disk is behind. (Joining all in pairs at
+/// once makes the oldest entry hold nearly everything: then a slow disk never reaches its end.)
+void AckLedger::join_smallest_pair() {
+  std::size_t smallest = 0;
+  std::uint64_t fewest = UINT64_MAX;
+  std::uint64_t before = synced_;
+  for (std::size_t i = 0; i + 1 < kBacklogMax; ++i) {
+    const std::uint64_t records = backlog_[i + 1].last - before;
+    before = backlog_[i].last;
+    if (records >= fewest) continue;
+    fewest = records;
+    smallest = i;
+  }
+  Stored& first = backlog_[smallest];
+  first.last = backlog_[smallest + 1].last;
+  first.to = backlog_[smallest + 1].to;
+  std::copy(backlog_.begin() + static_cast<std::ptrdiff_t>(smallest) + 2, backlog_.end(),
+            backlog_.begin() + static_cast<std::ptrdiff_t>(smallest) + 1);
+  --backlog_count_;
 }
 
 void AckLedger::forget(std::size_t oldest) {

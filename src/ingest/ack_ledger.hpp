@@ -28,8 +28,8 @@ struct RefusedNumbers {
 /// which log positions its numbers lie. sync() takes out what is on disk.
 ///
 /// Fixed memory. When `runs_` is full the session stops reading until the appender has caught up. When `backlog_` is
-/// full its entries are joined in pairs: an older record then counts as synced only together with its neighbours, which
-/// is late by some percent of its age, never early.
+/// full two neighbours are joined: an older record then counts as synced only together with its neighbours, which is
+/// late by some percent of what waits, never early.
 ///
 /// Numbers that were refused are passed over as soon as all before them are dealt with. Thread: an io thread.
 // clang-format on
@@ -116,6 +116,7 @@ class AckLedger {
   }
   [[nodiscard]] static std::uint64_t dropped_from(const Run& run, const DroppedRange& range);
   void remember(const Stored& stored);
+  void join_smallest_pair();
   void forget(std::size_t oldest);
 
   std::array<Run, kRunsMax> runs_{};

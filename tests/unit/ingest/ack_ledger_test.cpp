@@ -151,6 +151,38 @@ TEST_F(AckLedgerTest, SaysWhenItHasNoRoom) {
   EXPECT_EQ(ledger_.stored(), 1U);
 }
 
+/// One record a settle and far more of them than the backlog has places: joined, it may say less, never too much.
+TEST_F(AckLedgerTest, StaysOnTheSafeSideWhenItsBacklogIsFull) {
+  constexpr std::uint64_t kRecords = 1000;
+  for (std::uint64_t n = 1; n <= kRecords; ++n) {
+    block(1, n * 8);
+    settle(n * 8, n * 10, n * 10);
+  }
+  std::uint64_t worst = 0;
+  for (std::uint64_t n = 1; n <= kRecords; ++n) {
+    stream_.set_durable(at(n * 10));
+    sync();
+    ASSERT_LE(ledger_.synced(), n) << "called synced before it was";
+    worst = std::max(worst, n - ledger_.synced());
+  }
+  EXPECT_EQ(ledger_.synced(), kRecords);
+  EXPECT_LT(worst, kRecords / 16);
+}
+
+/// The disk is always 5000 settles behind: the watermark must go on, not wait for a quiet moment.
+TEST_F(AckLedgerTest, GoesOnWhileASlowDiskStaysBehind) {
+  constexpr std::uint64_t kBehind = 5000;
+  for (std::uint64_t n = 1; n <= 4 * kBehind; ++n) {
+    block(1, n * 8);
+    settle(n * 8, n * 10, n * 10);
+    if (n <= kBehind || n % 100 != 0) continue;
+    stream_.set_durable(at((n - kBehind) * 10));
+    sync();
+    ASSERT_LE(ledger_.synced(), n - kBehind);
+    ASSERT_GT(ledger_.synced() + kBehind / 8, n - kBehind);
+  }
+}
+
 std::uint64_t seed() {
   const char* given = std::getenv("FASTLOGD_TEST_SEED");
   const std::uint64_t value = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();

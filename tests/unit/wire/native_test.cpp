@@ -216,6 +216,11 @@ TEST(NativeDecoder, EndsTheConnectionWhenLengthsLie) {
   EXPECT_EQ(error_of(with<std::uint32_t>(good, kBatchAt, 2 << 20)), NativeError::malformed)
       << "over the maximum";
   EXPECT_EQ(error_of(with<std::uint32_t>(good, kBatchAt + 16, 0)), NativeError::malformed) << "no record";
+  const std::string two = greeting() + batch(1, Wanted::stored, {{.text = "hello"}, {.text = "world"}});
+  EXPECT_EQ(error_of(two), NativeError::none);
+  EXPECT_EQ(error_of(with<std::uint32_t>(two, kRecordAt, 9)), NativeError::malformed)
+      << "into the next record";
+  EXPECT_EQ(error_of(with<std::uint32_t>(two, kRecordAt, 900)), NativeError::malformed) << "over both";
   EXPECT_EQ(error_of(with<std::uint32_t>(good, kBatchAt + 16, 2)), NativeError::malformed) << "room for one";
   EXPECT_EQ(error_of(with<std::uint8_t>(good, kBatchAt + 5, 3)), NativeError::malformed) << "wanted";
   EXPECT_EQ(error_of(with<std::uint16_t>(good, kBatchAt + 6, 1)), NativeError::malformed) << "zero";
