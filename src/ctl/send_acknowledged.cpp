@@ -37,7 +37,10 @@ class AcknowledgedSender {
       // Also after a failed write: what was acknowledged before is still in there to be read.
       const bool open = connection_.read_some([this](const wire::NativeReply& reply) { take(reply); });
       connected_ = connected_ && open;
-      if (!connected_) input = false;
+      if (!connected_ && input) {
+        cut_off_ = true;
+        input = false;
+      }
     }
     return result();
   }
@@ -126,11 +129,11 @@ class AcknowledgedSender {
       fmt::print(stderr, "fastlogctl: {} of {} records were refused, the first is number {}: {}\n", refused_,
                  sent_, first_refused_, reason_);
     }
-    if (!settled()) {
+    if (!settled() || cut_off_) {
       fmt::print(stderr, "fastlogctl: the connection ended; acknowledged up to {} of {}{}{}\n", acknowledged_,
                  sent_, error_.empty() ? "" : ": ", error_);
     }
-    return refused_ == 0 && settled() ? ExitCode::done : ExitCode::nothing_found;
+    return refused_ == 0 && settled() && !cut_off_ ? ExitCode::done : ExitCode::nothing_found;
   }
 
   const AcknowledgedSend& send_;
@@ -145,6 +148,7 @@ class AcknowledgedSender {
   std::string_view reason_;
   std::string error_;
   bool connected_ = true;
+  bool cut_off_ = false;  ///< the connection ended before the input
 };
 
 }  // namespace
