@@ -27,8 +27,9 @@ unsigned parse_month(const char* at) {
   };
   constexpr std::string_view kNames = "janfebmaraprmayjunjulaugsepoctnovdec";
   const std::uint32_t wanted = code(at[0], at[1], at[2]);
-  for (unsigned month = 0; month < 12; ++month) {
-    if (wanted == code(kNames[3 * month], kNames[3 * month + 1], kNames[3 * month + 2])) return month + 1;
+  unsigned month = 1;
+  for (std::size_t name = 0; name < kNames.size(); name += 3, ++month) {
+    if (wanted == code(kNames[name], kNames[name + 1], kNames[name + 2])) return month;
   }
   return 0;
 }

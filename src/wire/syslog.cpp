@@ -8,7 +8,7 @@
 namespace fastlogd::wire {
 namespace {
 
-constexpr std::int64_t kSecondsPerWeek = 7 * 86400;
+constexpr std::int64_t kSecondsPerWeek = std::int64_t{7} * 86400;
 
 ParsedMessage keep_raw(std::uint8_t flags, Priority priority = {}) {
   ParsedMessage raw;
