@@ -59,8 +59,8 @@ void ByteRing::start_at(std::uint64_t position) {
   FASTLOGD_CHECK(producer_.tail == 0 && consumer_.head == 0);
   producer_.tail = producer_.read_copy = position;
   consumer_.head = consumer_.written_copy = position;
-  producer_.written.store(position, std::memory_order_release);
-  consumer_.read.store(position, std::memory_order_release);
+  written_.position.store(position, std::memory_order_release);
+  read_.position.store(position, std::memory_order_release);
 }
 
 }  // namespace fastlogd::ring

@@ -79,9 +79,10 @@ inline constexpr Layout kDefaultLayout = Layout::doubled;
 ///  6. An empty ring has room for capacity / 2 bytes wherever its positions stand, in both layouts: reserve of
 ///     at most reserve_bytes_max() succeeds once the consumer has released everything.
 ///
-/// Each position lies on a pair of cache lines of its own, together with that side's copy of the other
-/// position: while the ring is neither full nor empty, a side touches the other's line once per lap of its
-/// copy, not once per entry.
+/// Each position lies on a pair of cache lines of its own, and so does what a side keeps for itself: its own
+/// position and its copy of the other's. While the ring is neither full nor empty a side reads the other's line
+/// once per lap of its copy, not once per entry; and a reader that takes the line of `written` away delays only
+/// the store to it, which waits in the store buffer, never a load of the next reserve.
 ///
 /// Sleeping and waking is wake_signal.hpp; publish() and publish_space() store its position words.
 // clang-format on
@@ -104,7 +105,7 @@ class ByteRing {
     if (layout_ == Layout::padded) skip = bytes_to_skip(producer_.tail, n);
     const std::uint64_t end = producer_.tail + skip + n;
     if (end - producer_.read_copy > capacity_) {
-      producer_.read_copy = consumer_.read.load(std::memory_order_acquire);  // meets release()
+      producer_.read_copy = read_.position.load(std::memory_order_acquire);  // meets release()
       if (end - producer_.read_copy > capacity_) [[unlikely]]
         return {};
     }
@@ -120,21 +121,21 @@ class ByteRing {
     producer_.reserved = 0;
     if (n == 0) return;
     if (producer_.skip != 0) {
-      producer_.wrap_at.store(producer_.tail, std::memory_order_relaxed);  // published by the store below
+      written_.wrap_at.store(producer_.tail, std::memory_order_relaxed);  // published by the store below
       producer_.tail += producer_.skip;
       producer_.skip = 0;
     }
     producer_.tail += n;
-    producer_.written.store(producer_.tail, std::memory_order_release);  // meets peek()
+    written_.position.store(producer_.tail, std::memory_order_release);  // meets peek()
   }
 
   /// Once per batch of commits, before WakeSignal::notify(): the seq_cst store that a consumer which is about
   /// to sleep cannot miss (see wake_signal.hpp).
-  void publish() { producer_.written.store(producer_.tail, std::memory_order_seq_cst); }
+  void publish() { written_.position.store(producer_.tail, std::memory_order_seq_cst); }
 
   /// The sleeper's re-check after WakeSignal::arm(): true if reserve(n) would succeed now.
   [[nodiscard]] bool has_space(std::size_t n) {
-    producer_.read_copy = consumer_.read.load(std::memory_order_seq_cst);
+    producer_.read_copy = read_.position.load(std::memory_order_seq_cst);
     const std::size_t skip = layout_ == Layout::padded ? bytes_to_skip(producer_.tail, n) : 0;
     return producer_.tail + skip + n - producer_.read_copy <= capacity_;
   }
@@ -145,7 +146,7 @@ class ByteRing {
   /// all that have been committed: peek again after releasing these. The bytes stay until they are released.
   [[nodiscard]] std::span<const std::byte> peek() {
     if (consumer_.written_copy == consumer_.head) {
-      consumer_.written_copy = producer_.written.load(std::memory_order_acquire);  // meets commit()
+      consumer_.written_copy = written_.position.load(std::memory_order_acquire);  // meets commit()
       if (consumer_.written_copy == consumer_.head) return {};
     }
     std::uint64_t end = consumer_.written_copy;
@@ -157,23 +158,23 @@ class ByteRing {
   void release(std::size_t n) {
     FASTLOGD_CHECK(n <= consumer_.written_copy - consumer_.head);
     consumer_.head += n;
-    consumer_.read.store(consumer_.head, std::memory_order_release);  // meets reserve()
+    read_.position.store(consumer_.head, std::memory_order_release);  // meets reserve()
   }
 
   /// Once per batch of releases, before WakeSignal::notify() of a producer that waits for space.
-  void publish_space() { consumer_.read.store(consumer_.head, std::memory_order_seq_cst); }
+  void publish_space() { read_.position.store(consumer_.head, std::memory_order_seq_cst); }
 
   /// The sleeper's re-check after WakeSignal::arm(): true if there is an entry to peek.
   [[nodiscard]] bool has_data() {
-    return producer_.written.load(std::memory_order_seq_cst) != consumer_.head;
+    return written_.position.load(std::memory_order_seq_cst) != consumer_.head;
   }
 
   // ---- Any thread ----
 
   /// Bytes ever committed (padding included): an entry's end position, comparable with read().
-  [[nodiscard]] std::uint64_t written() const { return producer_.written.load(std::memory_order_acquire); }
+  [[nodiscard]] std::uint64_t written() const { return written_.position.load(std::memory_order_acquire); }
   /// Bytes ever released: entries that end at or below it have left the ring.
-  [[nodiscard]] std::uint64_t read() const { return consumer_.read.load(std::memory_order_acquire); }
+  [[nodiscard]] std::uint64_t read() const { return read_.position.load(std::memory_order_acquire); }
   [[nodiscard]] std::size_t capacity() const { return capacity_; }
   /// The largest n that reserve() accepts: half of the capacity, so that an emptied ring always has room for
   /// it.
@@ -197,7 +198,7 @@ class ByteRing {
 
   /// Where the contiguous entries end; steps over a wrap that the consumer has reached.
   [[nodiscard]] std::uint64_t skip_padding(std::uint64_t end) {
-    const std::uint64_t wrap_at = producer_.wrap_at.load(std::memory_order_relaxed);  // ordered by written
+    const std::uint64_t wrap_at = written_.wrap_at.load(std::memory_order_relaxed);  // ordered by written
     const std::uint64_t lap_end = (consumer_.head | mask_) + 1;
     if (wrap_at < consumer_.head || wrap_at >= end) return end < lap_end ? end : lap_end;
     if (wrap_at > consumer_.head) return wrap_at;
@@ -205,17 +206,25 @@ class ByteRing {
     return end;
   }
 
-  struct alignas(kCacheLinePair) Producer {
-    std::atomic<std::uint64_t> written{0};
+  /// Told to the consumer.
+  struct alignas(kCacheLinePair) Written {
+    std::atomic<std::uint64_t> position{0};
     std::atomic<std::uint64_t> wrap_at{kNeverWrapped};  ///< padded only
-    std::uint64_t tail = 0;                             ///< the producer's own copy of `written`
-    std::uint64_t read_copy = 0;                        ///< read as last seen
+  };
+  /// The producer's alone.
+  struct alignas(kCacheLinePair) Producer {
+    std::uint64_t tail = 0;       ///< its own copy of `written`
+    std::uint64_t read_copy = 0;  ///< read as last seen
     std::size_t reserved = 0;
     std::size_t skip = 0;  ///< padding before the reserved span
   };
+  /// Told to the producer.
+  struct alignas(kCacheLinePair) Read {
+    std::atomic<std::uint64_t> position{0};
+  };
+  /// The consumer's alone.
   struct alignas(kCacheLinePair) Consumer {
-    std::atomic<std::uint64_t> read{0};
-    std::uint64_t head = 0;          ///< the consumer's own copy of `read`; may be ahead of it by a padding
+    std::uint64_t head = 0;          ///< its own copy of `read`; may be ahead of it by a padding
     std::uint64_t written_copy = 0;  ///< written as last seen
   };
 
@@ -223,7 +232,9 @@ class ByteRing {
   std::size_t capacity_;
   std::uint64_t mask_;
   Layout layout_;
+  Written written_;
   Producer producer_;
+  Read read_;
   Consumer consumer_;
 };
 
