@@ -88,6 +88,8 @@ std::string_view loss_reason_name(LossReason reason) {
       return "damaged";
     case LossReason::retention:
       return "retention";
+    case LossReason::durability_unknown:
+      return "durability_unknown";
   }
   return "unknown";
 }

@@ -123,16 +123,17 @@ void write_source_definition(std::uint32_t slot, const SourceView& source, std::
 /// dropped itself.
 enum class LossReason : std::uint8_t {
   none,
-  kernel_udp,    ///< before receipt: the socket's buffer was full (SO_RXQ_OVFL)
-  client,        ///< before receipt: the client says it dropped
-  ring_full,     ///< received as a datagram that could not wait
-  shutdown,      ///< still unread or unfinished when the drain's bound ran out
-  segment_full,  ///< the stream's when_full policy is drop-newest and no space was left
-  sender_error,  ///< refused content of a peer that was closed
-  damaged,       ///< recovery set bytes aside
-  retention,     ///< a reader was overtaken: never counted as dropped
+  kernel_udp,          ///< before receipt: the socket's buffer was full (SO_RXQ_OVFL)
+  client,              ///< before receipt: the client says it dropped
+  ring_full,           ///< received as a datagram that could not wait
+  shutdown,            ///< still unread or unfinished when the drain's bound ran out
+  segment_full,        ///< the stream's when_full policy is drop-newest and no space was left
+  sender_error,        ///< refused content of a peer that was closed
+  damaged,             ///< recovery set bytes aside
+  retention,           ///< a reader was overtaken: never counted as dropped
+  durability_unknown,  ///< a sync failed: the records may be there or not; never counted as dropped
 };
-inline constexpr std::size_t kLossReasons = 9;
+inline constexpr std::size_t kLossReasons = 10;
 [[nodiscard]] std::string_view loss_reason_name(LossReason reason);
 
 /// One per ring. Counters are written by the io thread only.

@@ -9,7 +9,8 @@
 namespace fastlogd::segment {
 
 /// Unnumbered: records were lost before they got a sequence number (first and last are 0, count says how
-/// many, 0 if nobody knows). Numbered: the records first..last had numbers and are gone.
+/// many, 0 if nobody knows). Numbered: the records first..last had numbers and are gone. With the reason
+/// durability_unknown they may be there: a sync failed on them, so a power loss may have taken them.
 struct Gap {
   ingress::LossReason reason = ingress::LossReason::none;
   std::uint64_t count = 0;

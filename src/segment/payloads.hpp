@@ -14,7 +14,9 @@
 
 namespace fastlogd::segment {
 
-enum class OpenReason : std::uint64_t { start = 1, roll = 2, clock = 3, rotate = 4 };
+/// `failed`: a sync or a store of an earlier segment failed. What lies between the OPEN's durable position and its
+/// segment may not be on disk; nothing of it was acknowledged as durable.
+enum class OpenReason : std::uint64_t { start = 1, roll = 2, clock = 3, rotate = 4, failed = 5 };
 
 /// First frame of a segment in use: what was not known when the file was prepared.
 struct OpenPayload {

@@ -45,6 +45,7 @@ class Planner {
   void examine_sealed(FilePlan& file, SegmentCursor& cursor);
   void examine_unsealed(FilePlan& file, SegmentCursor& cursor);
   void decide(FilePlan& file);
+  [[nodiscard]] LogPosition expected_of(const FilePlan& file) const;
   [[nodiscard]] bool ends_before_durable(const FilePlan& file) const;
   Result<> look_behind_the_end();
   static void set_aside(FilePlan& file, std::string why) {
@@ -167,9 +168,22 @@ void Planner::examine_unsealed(FilePlan& file, SegmentCursor& cursor) {
   }
 }
 
+/// R, but where a later OPEN says that a sync failed: of what lies behind the durable position it names nothing was
+/// acknowledged, whatever became durable in later segments.
+LogPosition Planner::expected_of(const FilePlan& file) const {
+  LogPosition expected = plan_.durable;
+  for (const FilePlan& later : plan_.files) {
+    const LogPosition durable{later.open.durable_position};
+    const bool tells_of_file = later.stays() && later.index > file.index && durable.segment() <= file.index;
+    if (tells_of_file && later.open.reason == OpenReason::failed) expected = std::min(expected, durable);
+  }
+  return expected;
+}
+
 /// E < R, unless E is where the segment really ended: at a SEAL, or where the next one says so.
 bool Planner::ends_before_durable(const FilePlan& file) const {
-  if (file.scan.complete || LogPosition::of(file.index, file.scan.valid_end) >= plan_.durable) return false;
+  if (file.scan.complete) return false;
+  if (LogPosition::of(file.index, file.scan.valid_end) >= expected_of(file)) return false;
   const auto next = std::find_if(plan_.files.begin(), plan_.files.end(), [&](const FilePlan& other) {
     return other.index > file.index && other.stays();
   });

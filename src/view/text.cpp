@@ -236,7 +236,9 @@ void RecordRenderer::append_gap(std::string& out, const GapView& gap) {
     return;
   }
   auto to = std::back_inserter(out);
-  if (gap.first.value != 0) {
+  if (gap.reason == ingress::LossReason::durability_unknown) {
+    fmt::format_to(to, "-- gap: records {} to {} may not be on disk", gap.first.value, gap.last.value);
+  } else if (gap.first.value != 0) {
     fmt::format_to(to, "-- gap: records {} to {} are missing", gap.first.value, gap.last.value);
   } else if (gap.count != 0) {
     fmt::format_to(to, "-- gap: {} {} lost", gap.count, gap.count == 1 ? "record" : "records");
