@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <utility>
 
 #include "base/diagnostics.hpp"
 #include "base/thread_role.hpp"
@@ -73,8 +74,14 @@ void Appender::run() {
 
 std::size_t Appender::do_work() {
   partners_.counters.duty_cycles.add();
-  (void)options_.current();
+  const Durability& durability = options_.current().durability;
+  sync_all_ = durability.at_once();
+  sync_severity_ = durability.sync_severity;
   if (!ensure_segment()) return 0;
+  if (partners_.fail_over.requested()) [[unlikely]]
+    fail_over();
+  if (lost_) [[unlikely]]
+    return 0;
   if (roll_requested_.load(std::memory_order_relaxed) && roll(segment::OpenReason::rotate)) {
     roll_requested_.store(false, std::memory_order_relaxed);
     publish();
@@ -91,7 +98,7 @@ bool Appender::any_data() {
 
 void Appender::idle() {
   partners_.counters.parks.add();
-  if (starved_ || active_ == nullptr) {
+  if (starved_ || lost_ || active_ == nullptr) {
     data_->wait(kStarvedPark);
     data_->disarm();  // a count left in the eventfd would turn this wait into a loop
     return;
@@ -111,7 +118,9 @@ std::size_t Appender::drain(Input& input) {
     const ingress::EntryView entry(bytes);
     if (entry.header().kind == ingress::EntryKind::source_definition) {
       input.sources->define(entry);
-    } else if (entry.header().kind == ingress::EntryKind::block && !store_block(input, entry)) {
+    } else if (entry.header().kind == ingress::EntryKind::sync_request) {
+      ++wanting_;
+    } else if (!store_block(input, entry)) {
       break;
     }
     ring.release(entry.entry_bytes());
@@ -145,6 +154,7 @@ bool Appender::store_block(Input& input, const ingress::EntryView& entry) {
     if (!store_record(input, entry, messages[at])) break;
     bytes += messages[at].slice_bytes;
   }
+  if (sync_all_) wanting_ += at - first;
   partners_.counters.stored_records.add(at - first);
   partners_.counters.message_bytes.add(bytes);
   partners_.counters.stored_bytes.add(writer_.offset() >= from ? writer_.offset() - from : writer_.offset());
@@ -174,10 +184,17 @@ bool Appender::store_record(Input& input, const ingress::EntryView& entry,
     if (input.sources->resolve(message.source_slot, writer_, record.source) && writer_.append(record))
         [[likely]] {
       ++next_sequence_;
+      if (wants_sync(message)) ++wanting_;
       return true;
     }
     if (!roll(segment::OpenReason::roll)) return false;
   }
+}
+
+/// By itself; with sync_all_ the whole block does.
+bool Appender::wants_sync(const ingress::Descriptor& message) const {
+  return !sync_all_ &&
+         (message.sync() || static_cast<std::int8_t>(message.priority.severity()) <= sync_severity_);
 }
 
 /// With drop-newest, and only when the housekeeper has found the disk full.
@@ -232,6 +249,7 @@ void Appender::begin(LiveSegment& next, segment::OpenReason reason) {
 
 /// SEAL into the old, OPEN into the new, and nothing published in between: readers find both or neither.
 bool Appender::roll(segment::OpenReason reason) {
+  if (lost_ && reason != segment::OpenReason::failed) return false;
   LiveSegment* next = partners_.supply.take();
   if (next == nullptr) {
     if (!starved_) partners_.counters.waits_for_segment.add();
@@ -246,18 +264,47 @@ bool Appender::roll(segment::OpenReason reason) {
 
 void Appender::seal_active(std::uint64_t next_index) {
   if (active_ == nullptr) return;
-  writer_.seal(next_index);
+  if (!lost_) writer_.seal(next_index);
   start_.previous_end_offset = writer_.offset();
   active_->trailer = writer_.trailer();
   if (next_index == 0) publish();
+  lost_ = false;
   active_->retired.store(true, std::memory_order_release);
   active_ = nullptr;
   partners_.housekeeper.ring();
 }
 
+/// A sync has failed, or a store: goes on in a new segment that says from where on nobody knows what is on disk. Without
+/// a prepared one it stays where it is and tries again in the next cycle.
+void Appender::fail_over() {
+  if (partners_.supply.empty() || !roll(segment::OpenReason::failed)) return;
+  const std::uint64_t first = partners_.fail_over.first_unknown();
+  if (first < next_sequence_) {
+    const segment::Gap gap{.reason = ingress::LossReason::durability_unknown,
+                           .first = Sequence{first},
+                           .last = Sequence{next_sequence_ - 1},
+                           .to_ns = realtime_ns()};
+    if (writer_.append_gap(gap)) partners_.counters.gap_frames.add();
+    partners_.counters.unknown_durability.add(next_sequence_ - std::max(first, unknown_below_));
+    unknown_below_ = next_sequence_;
+  }
+  publish();
+  partners_.fail_over.stated(writer_.index());
+  partners_.demand.ask();
+}
+
+/// Nothing is stored any more until the sync thread has asked for another segment.
+void Appender::give_up_active() {
+  lost_ = true;
+  active_->failed.store(true, std::memory_order_release);
+  partners_.demand.ask();
+}
+
 // Walk 6: from here on readers can see it.
 void Appender::publish() {
   partners_.control.set_committed(writer_.position());
+  if (wanting_ != 0) partners_.counters.sync_wishes.add(wanting_);
+  partners_.demand.published(next_sequence_, std::exchange(wanting_, 0));
   writer_.set_durable(partners_.control.durable());
   if (active_ != nullptr &&
       writer_.offset() + kPopulateAhead > active_->populated_to.load(std::memory_order_relaxed)) {
@@ -275,7 +322,7 @@ void Appender::report_progress(Input& input) {
 // --- losses ---
 
 void Appender::report_losses(std::int64_t now_ns) {
-  if (now_ns < next_loss_check_ns_ || active_ == nullptr) return;
+  if (now_ns < next_loss_check_ns_ || active_ == nullptr || lost_) return;
   next_loss_check_ns_ = now_ns + kGapInterval / 4;
   for (Input& input : inputs_) {
     if (now_ns < input.next_gap_ns) continue;
@@ -291,7 +338,7 @@ void Appender::report_losses(std::int64_t now_ns) {
 
 /// What left a ring and found no place. A GAP needs no new segment: room for one is always kept.
 void Appender::report_dropped() {
-  if (dropped_ == 0 || active_ == nullptr) return;
+  if (dropped_ == 0 || active_ == nullptr || lost_) return;
   const segment::Gap gap{
       .reason = dropped_why_, .count = dropped_, .from_ns = writer_.last_time_ns(), .to_ns = realtime_ns()};
   if (!writer_.append_gap(gap)) return;

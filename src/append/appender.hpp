@@ -10,11 +10,13 @@
 
 #include "append/append_counters.hpp"
 #include "append/doorbell.hpp"
+#include "append/fail_over.hpp"
 #include "append/hand_over.hpp"
 #include "append/live_segment.hpp"
 #include "append/progress_report.hpp"
 #include "append/source_map.hpp"
 #include "append/stream_options.hpp"
+#include "append/sync_demand.hpp"
 #include "base/clock.hpp"
 #include "base/snapshot.hpp"
 #include "record/ingress.hpp"
@@ -59,6 +61,8 @@ class Appender {
     SegmentSupply& supply;
     Doorbell& housekeeper;  ///< rung when a segment was taken or retired
     Doorbell& populator;    ///< rung when writing nears the end of what is populated
+    SyncDemand& demand;     ///< told of every batch, and of records that want a sync
+    FailOver& fail_over;
     AppendCounters& counters;
   };
   Appender(Partners partners, LogStart start, std::unique_ptr<ring::WakeSignal> data);
@@ -101,7 +105,10 @@ class Appender {
   [[nodiscard]] bool store_block(Input& input, const ingress::EntryView& entry);
   [[nodiscard]] bool store_record(Input& input, const ingress::EntryView& entry,
                                   const ingress::Descriptor& message);
+  [[nodiscard]] bool wants_sync(const ingress::Descriptor& message) const;
   [[nodiscard]] bool roll(segment::OpenReason reason);
+  void fail_over();
+  void give_up_active();
   void begin(LiveSegment& next, segment::OpenReason reason);
   void publish();
   void report_progress(Input& input);
@@ -120,7 +127,13 @@ class Appender {
   segment::SegmentWriter writer_;
   LiveSegment* active_ = nullptr;
   std::int64_t next_loss_check_ns_ = 0;
-  bool starved_ = false;       ///< the last attempt to roll found no prepared segment
+  bool starved_ = false;   ///< the last attempt to roll found no prepared segment
+  bool lost_ = false;      ///< the active segment takes no more stores, not even a SEAL
+  bool sync_all_ = false;  ///< the options at the top of this cycle: every record wants a sync
+  std::int8_t sync_severity_ = Durability::kNoSeverity;
+  std::uint64_t wanting_ = 0;  ///< records stored since the last publish() that want a sync
+  std::uint64_t unknown_below_ =
+      0;                       ///< records numbered below have been named by a GAP of unknown durability
   std::uint64_t dropped_ = 0;  ///< behind the ring, not yet told by a GAP
   ingress::LossReason dropped_why_ = ingress::LossReason::none;
 

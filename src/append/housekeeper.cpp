@@ -143,17 +143,17 @@ void Housekeeper::seal_retired() {
 /// what the disk does not hold. The next start recovers the segment.
 Result<> Housekeeper::seal_once(LiveSegment& segment) {
   const std::lock_guard one_at_a_time(segment.sync_mutex);
-  if (segment.sync_failed.load(std::memory_order_acquire)) {
-    return Error{std::make_error_code(std::errc::io_error), "an fdatasync of it has failed before"};
+  if (segment.failed.load(std::memory_order_acquire)) {
+    return Error{std::make_error_code(std::errc::io_error), "a sync or a store of it has failed before"};
   }
-  auto done =
-      segment::seal_segment(partners_.files, segment.file.fd.get(), segment.file.header, segment.trailer);
-  if (!done) {
-    segment.sync_failed.store(true, std::memory_order_release);
+  const int fd = segment.file.fd.get();
+  if (auto done = partners_.files.sync_data(fd); !done) {
+    segment.failed.store(true, std::memory_order_release);
     partners_.counters.sync_errors.add();
-    partners_.counters.store_failed.store(true, std::memory_order_release);
+    return done;
   }
-  return done;
+  // The records are on disk from here on; what fails now costs the trailer alone.
+  return segment::seal_segment(partners_.files, fd, segment.file.header, segment.trailer);
 }
 
 void Housekeeper::seal(const std::shared_ptr<LiveSegment>& segment) {
@@ -162,7 +162,9 @@ void Housekeeper::seal(const std::shared_ptr<LiveSegment>& segment) {
   if (done) {
     partners_.counters.segments_sealed.add();
   } else {
-    diag::error("{}: could not be sealed: {}", segment->file.path, done.error().message());
+    partners_.counters.housekeeping_errors.add();
+    diag::error("{}: could not be sealed: {}; the next start will", segment->file.path,
+                done.error().message());
   }
   struct stat info{};
   const bool known = ::fstat(segment->file.fd.get(), &info) == 0;
@@ -170,7 +172,12 @@ void Housekeeper::seal(const std::shared_ptr<LiveSegment>& segment) {
       {.index = header.index,
        .disk_bytes = known ? static_cast<std::uint64_t>(info.st_blocks) * 512 : header.segment_bytes,
        .last_time_ns = segment->trailer.time_max_ns != 0 ? segment->trailer.time_max_ns : header.created_ns});
-  partners_.live.remove(header.index);
+  if (!segment->failed.load(std::memory_order_acquire)) {
+    partners_.live.remove(header.index);
+  } else {
+    partners_.live.remove_failed(header.index);
+    partners_.demand.ask();  // the sync thread decides what follows
+  }
 }
 
 void Housekeeper::remove_unused() {

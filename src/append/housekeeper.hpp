@@ -13,6 +13,7 @@
 #include "append/live_segment.hpp"
 #include "append/sealed_segments.hpp"
 #include "append/stream_options.hpp"
+#include "append/sync_demand.hpp"
 #include "base/file_system.hpp"
 #include "base/snapshot.hpp"
 #include "segment/control_file.hpp"
@@ -31,6 +32,7 @@ class Housekeeper {
     SegmentSupply& supply;
     LiveSegments& live;
     Doorbell& bell;
+    SyncDemand& demand;  ///< asked when a segment turns out to have failed
     AppendCounters& counters;
   };
   Housekeeper(Partners partners, const segment::RecoveryReport& recovered, segment::Uuid boot_id);

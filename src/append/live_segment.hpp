@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 
 #include "segment/segment_file.hpp"
 
@@ -19,7 +20,8 @@ struct LiveSegment {
   std::atomic<bool> retired{false};            ///< appender, with release, after `trailer`
   segment::FileTrailer trailer{};
   std::mutex sync_mutex;  ///< one fdatasync at a time: of two at once only one would be told of an error
-  std::atomic<bool> sync_failed{false};  ///< sync thread or housekeeper: final for this segment
+  /// A sync or a store failed: final. Who finds out sets it, with release; it is never sealed then.
+  std::atomic<bool> failed{false};
 };
 
 /// Segments by index, for the threads that are not the appender. The lock is never held across a system call, and the
@@ -39,6 +41,21 @@ class LiveSegments {
       by_index_.erase(found);
     }
   }
+  /// As remove(), and remembers that it failed: failed() says so for as long as anybody may ask.
+  void remove_failed(std::uint64_t index) {
+    remove(index);
+    const std::lock_guard lock(mutex_);
+    failed_.insert(index);
+  }
+  [[nodiscard]] bool failed(std::uint64_t index) const {
+    const std::lock_guard lock(mutex_);
+    return failed_.contains(index);
+  }
+  /// Nobody will ask for those before `index` any more.
+  void forget_failed(std::uint64_t index) {
+    const std::lock_guard lock(mutex_);
+    failed_.erase(failed_.begin(), failed_.lower_bound(index));
+  }
   [[nodiscard]] std::shared_ptr<LiveSegment> find(std::uint64_t index) const {
     const std::lock_guard lock(mutex_);
     const auto found = by_index_.find(index);
@@ -56,6 +73,7 @@ class LiveSegments {
  private:
   mutable std::mutex mutex_;
   std::map<std::uint64_t, std::shared_ptr<LiveSegment>> by_index_;
+  std::set<std::uint64_t> failed_;  ///< gone from by_index_
 };
 
 }  // namespace fastlogd::append

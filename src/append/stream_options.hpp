@@ -9,12 +9,28 @@
 
 namespace fastlogd::append {
 
-enum class DurabilityMode : std::uint8_t { none, interval };
+/// When what is committed is made durable: when the kernel likes, every interval, at once with fdatasync (those that
+/// come during one share the next), or at once by the store itself where the memory is the disk.
+enum class DurabilityMode : std::uint8_t { none, interval, group, dax };
+/// What follows a failed fdatasync, which is final for its segment.
+enum class OnSyncFailure : std::uint8_t { fail_over, stop };
 enum class WhenFull : std::uint8_t { delete_oldest, block, drop_newest };
 
 struct Durability {
+  /// Lower than every severity: none is synced at once.
+  static constexpr std::int8_t kNoSeverity = -1;
+
   DurabilityMode mode = DurabilityMode::interval;
   std::chrono::nanoseconds interval = std::chrono::seconds(1);
+  /// How long a sync may be put off for those who shared the last one; it starts as soon as as many have come. Never
+  /// longer than the last sync took, so a group is never worse off than twice. 0: never put off.
+  std::chrono::nanoseconds group_window = std::chrono::microseconds(500);
+  /// Records of this severity (RFC 5424: 0 emerg .. 7 debug) and more severe ones are synced at once in every mode.
+  std::int8_t sync_severity = kNoSeverity;
+  OnSyncFailure on_failure = OnSyncFailure::fail_over;
+
+  /// Every record is to be durable at once.
+  [[nodiscard]] bool at_once() const { return mode == DurabilityMode::group || mode == DurabilityMode::dax; }
   friend bool operator==(const Durability&, const Durability&) = default;
 };
 
@@ -25,7 +41,7 @@ struct Retention {
   friend bool operator==(const Retention&, const Retention&) = default;
 };
 
-/// Live-changeable: durability.interval, retention, when_full. The rest needs a restart.
+/// Live-changeable: durability but its mode, retention, when_full. The rest needs a restart.
 struct StreamOptions {
   std::string name = "main";
   std::string directory;

@@ -51,6 +51,12 @@ bool has_huge_pages(const void* address) {
   return false;
 }
 
+/// Nothing maps the disk's own memory yet, so what was asked to be dax is synced as a group is: acknowledged only after
+/// fdatasync.
+DurabilityMode in_force(DurabilityMode wanted) {
+  return wanted == DurabilityMode::dax ? DurabilityMode::group : wanted;
+}
+
 }  // namespace
 
 /// Members are ordered so that what others refer to is destroyed last.
@@ -64,28 +70,36 @@ class StreamStore::Parts {
         lock(std::move(directory_lock)),
         control(std::move(control_writer)),
         recovered(std::move(report)),
-        options(std::move(first)) {}
+        options(std::move(first)) {
+    progress.set_durable(control.durable());
+  }
 
   ~Parts() {
     if (!ended) control.unlink_files();  // opened and never stopped: nobody else would
   }
 
-  Result<> build() {
+  Result<> build(std::function<void()> gave_up) {
     auto house_bell = make_doorbell();
     auto ahead_bell = make_doorbell();
     auto data = ring::WakeSignal::create();
+    auto sync_bell = ring::WakeSignal::create();
+    if (!sync_bell) return sync_bell.error();
     if (!house_bell) return house_bell.error();
     if (!ahead_bell) return ahead_bell.error();
     if (!data) return data.error();
     housekeeper_bell = std::move(*house_bell);
     populator_bell = std::move(*ahead_bell);
-    appender = std::make_unique<Appender>(
-        Appender::Partners{options, control, supply, *housekeeper_bell, *populator_bell, counters},
-        log_start(recovered), std::move(*data));
+    demand = std::make_unique<SyncDemand>(std::move(*sync_bell));
+    appender = std::make_unique<Appender>(Appender::Partners{options, control, supply, *housekeeper_bell,
+                                                             *populator_bell, *demand, fail_over, counters},
+                                          log_start(recovered), std::move(*data));
     housekeeper = std::make_unique<Housekeeper>(
-        Housekeeper::Partners{files, options, control, supply, live, *housekeeper_bell, counters}, recovered,
-        segment::current_boot_id());
-    sync = std::make_unique<SyncThread>(files, options, live, control, counters);
+        Housekeeper::Partners{files, options, control, supply, live, *housekeeper_bell, *demand, counters},
+        recovered, segment::current_boot_id());
+    sync = std::make_unique<SyncThread>(
+        SyncThread::Partners{files, options, live, control, *demand, fail_over, progress,
+                             appender->data_signal(), std::move(gave_up), counters},
+        recovered.next_sequence);
     populator = std::make_unique<Populator>(live, control, *populator_bell);
     return housekeeper->prepare_first();
   }
@@ -100,6 +114,8 @@ class StreamStore::Parts {
   StreamProgress progress;
   LiveSegments live;
   SegmentSupply supply;
+  FailOver fail_over;
+  std::unique_ptr<SyncDemand> demand;
   std::unique_ptr<Doorbell> housekeeper_bell;
   std::unique_ptr<Doorbell> populator_bell;
   std::unique_ptr<Appender> appender;
@@ -143,14 +159,21 @@ Result<std::unique_ptr<StreamStore>> StreamStore::open(std::shared_ptr<const Str
       !done) {
     return done.error();
   }
+  if (const DurabilityMode wanted = options->durability.mode; in_force(wanted) != wanted) {
+    diag::warning(
+        "stream {}: durability dax is not possible in {}; group is in force, every acknowledgement waits "
+        "for fdatasync",
+        options->name, directory);
+  }
   auto parts = std::make_unique<Parts>(std::move(options), files, std::move(*lock), std::move(*control),
                                        std::move(*recovered));
-  if (auto done = parts->build(); !done) return done.error();
+  if (auto done = parts->build(environment.gave_up); !done) return done.error();
   return std::unique_ptr<StreamStore>(new StreamStore(std::move(parts)));
 }
 
 void StreamStore::attach(const RingEnd& end) {
   parts_->appender->attach(end);
+  if (end.acks != nullptr) parts_->sync->acknowledge_to(*end.acks);
 }
 
 void StreamStore::start() {
@@ -165,7 +188,7 @@ void StreamStore::start() {
 
 void StreamStore::apply(std::shared_ptr<const StreamOptions> options) {
   parts_->options.publish(std::move(options));
-  parts_->sync->wake();
+  parts_->demand->look();
   parts_->housekeeper_bell->ring();
 }
 
@@ -210,6 +233,7 @@ StoreStatus StreamStore::status() const {
   StoreStatus status{.committed = parts_->control.committed(),
                      .durable = parts_->control.durable(),
                      .oldest = parts_->control.oldest(),
+                     .durability = in_force(parts_->options.load()->durability.mode),
                      .control_path = parts_->control.control_path(),
                      .control_moved = parts_->control.moved()};
   if (const auto active = parts_->live.find(status.committed.segment())) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -22,8 +23,9 @@ struct StoreStatus {
   LogPosition committed;
   LogPosition durable;
   LogPosition oldest;
-  bool huge_pages = false;       ///< in force in the active segment, not merely asked for
-  bool populated_ahead = false;  ///< a helper takes the page faults
+  bool huge_pages = false;                           ///< in force in the active segment, not merely asked for
+  bool populated_ahead = false;                      ///< a helper takes the page faults
+  DurabilityMode durability = DurabilityMode::none;  ///< in force, not merely asked for
   std::string control_path;
   bool control_moved = false;  ///< the runtime directory is no tmpfs: the control file is in /dev/shm
 };
@@ -34,6 +36,8 @@ class StreamStore {
   struct Environment {
     FileSystem& files;
     std::string runtime_directory;
+    /// Called by the sync thread, once, when durability.on_failure is stop and a sync has failed. May be empty.
+    std::function<void()> gave_up = {};
   };
   /// Creates the directory if it is missing, locks it, recovers, makes the control file and the first segment ready.
   [[nodiscard]] static Result<std::unique_ptr<StreamStore>> open(std::shared_ptr<const StreamOptions> options,

@@ -1,12 +1,35 @@
 #include "append/sync_thread.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "base/clock.hpp"
 #include "base/diagnostics.hpp"
 #include "base/thread_role.hpp"
 
 namespace fastlogd::append {
+namespace {
+
+constexpr std::chrono::seconds kIdle{1};
+constexpr std::chrono::microseconds kGatherStep{50};
+constexpr std::int64_t kFirstPause = 250 * kNanosPerMilli;
+constexpr std::int64_t kLongestPause = 30 * kNanosPerSecond;
+constexpr LogPosition kEndOfLog{std::numeric_limits<std::uint64_t>::max()};
+
+Error failure() {
+  return Error{std::make_error_code(std::errc::io_error),
+               "an fdatasync has failed: what was written since the one before may not survive a power loss"};
+}
+
+}  // namespace
+
+SyncThread::SyncThread(Partners partners, std::uint64_t next_sequence)
+    : partners_(std::move(partners)), options_(partners_.options), durable_next_(next_sequence) {}
+
+void SyncThread::acknowledge_to(ring::WakeSignal& acks) {
+  if (std::find(acks_.begin(), acks_.end(), &acks) == acks_.end()) acks_.push_back(&acks);
+}
 
 void SyncThread::start(const std::string& stream) {
   thread_ = std::thread([this, name = "fl-sync-" + stream] {
@@ -16,93 +39,197 @@ void SyncThread::start(const std::string& stream) {
 }
 
 void SyncThread::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
-  changed_.notify_all();
+  stop_.store(true, std::memory_order_release);
+  partners_.demand.look();
   if (thread_.joinable()) thread_.join();
 }
 
-void SyncThread::wake() {
-  {
-    const std::lock_guard lock(mutex_);
-    options_changed_ = true;
-  }
-  changed_.notify_all();
-}
-
 Result<> SyncThread::sync(std::chrono::nanoseconds timeout) {
+  const LogPosition from = partners_.progress.durable();
+  const LogPosition to = partners_.control.committed();
+  if (from >= to) return {};
+  const auto outcome = [&] { return partners_.progress.state(from, to); };
+  partners_.demand.ask();
   std::unique_lock lock(mutex_);
-  const std::uint64_t mine = ++requested_;
-  changed_.notify_all();
-  const bool done = changed_.wait_for(lock, timeout, [&] { return finished_ >= mine; });
+  const bool done = changed_.wait_for(lock, timeout, [&] { return ended_ || outcome() != Durable::pending; });
+  if (outcome() == Durable::unknown) return failure();
   if (!done) return Error{std::make_error_code(std::errc::timed_out), "sync"};
-  if (failed_) return Error{std::make_error_code(std::errc::io_error), "an fdatasync has failed"};
+  if (outcome() == Durable::pending) {
+    return Error{std::make_error_code(std::errc::operation_canceled), "sync: the stream has stopped"};
+  }
   return {};
 }
 
 void SyncThread::run() {
-  SnapshotReader<StreamOptions> options(options_);
-  std::unique_lock lock(mutex_);
-  auto last_round = std::chrono::steady_clock::now();
-  for (;;) {
-    const Durability& durability = options.current().durability;
-    const auto wanted = [&] { return stop_ || requested_ > finished_; };
-    const auto woken = [&] { return wanted() || options_changed_; };
-    if (durability.mode == DurabilityMode::none) {
-      changed_.wait_for(lock, std::chrono::seconds(1), woken);
+  last_round_ns_ = monotonic_ns();
+  while (!stop_.load(std::memory_order_acquire)) {
+    const Durability& durability = options_.current().durability;
+    if (state_ == State::failed && monotonic_ns() >= request_at_ns_) request_fail_over();
+    if (due(durability)) {
+      gather(durability);
+      round(durability);
     } else {
-      changed_.wait_until(lock, last_round + durability.interval, woken);
+      wait(durability);
     }
-    options_changed_ = false;
-    const bool due = options.current().durability.mode == DurabilityMode::interval &&
-                     std::chrono::steady_clock::now() >= last_round + options.current().durability.interval;
-    if (!wanted() && !due) continue;
-    const bool last = stop_;
-    const std::uint64_t covers = requested_;
-    lock.unlock();
-    last_round = std::chrono::steady_clock::now();
-    round();
-    lock.lock();
-    finished_ = covers;
-    changed_.notify_all();
-    if (last) return;
+  }
+  round(options_.current().durability);
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  changed_.notify_all();
+}
+
+bool SyncThread::due(const Durability& durability) const {
+  const SyncDemand& demand = partners_.demand;
+  if (demand.asked() != answered_) return true;
+  if (state_ == State::requested) return partners_.fail_over.is_stated();
+  if (state_ != State::sound) return false;
+  if (demand.wanted() != covered_) return true;
+  return durability.mode == DurabilityMode::interval &&
+         monotonic_ns() >= last_round_ns_ + durability.interval.count() &&
+         partners_.control.committed() != partners_.control.durable();
+}
+
+void SyncThread::wait(const Durability& durability) {
+  std::chrono::nanoseconds timeout = kIdle;
+  if (state_ == State::failed) {
+    timeout = std::chrono::nanoseconds(std::max<std::int64_t>(request_at_ns_ - monotonic_ns(), 0));
+  } else if (state_ == State::sound && durability.mode == DurabilityMode::interval) {
+    const auto left = std::chrono::nanoseconds(last_round_ns_ - monotonic_ns()) + durability.interval;
+    timeout = left.count() > 0 ? left : durability.interval;
+  }
+  ring::WakeSignal& bell = partners_.demand.bell();
+  bell.arm();
+  if (!stop_.load(std::memory_order_acquire) && !due(durability)) bell.wait(timeout);
+  bell.disarm();
+}
+
+/// Those whom the last sync has served are about to come again: started at the first of them, this one would serve her
+/// alone and let all others wait for a second. One who is alone never waits here.
+void SyncThread::gather(const Durability& durability) const {
+  if (state_ != State::sound || group_ < 2) return;
+  const std::int64_t until =
+      monotonic_ns() + std::min<std::int64_t>(durability.group_window.count(), last_sync_ns_);
+  while (partners_.demand.wanted() - covered_ < group_ && monotonic_ns() < until &&
+         !stop_.load(std::memory_order_acquire)) {
+    std::this_thread::sleep_for(kGatherStep);
   }
 }
 
-void SyncThread::round() {
-  const LogPosition target = control_.committed();
-  const LogPosition from = control_.durable();
-  if (failed_ || target == from) return;
-  const std::int64_t began = monotonic_ns();
-  for (std::uint64_t index = from.segment(); index <= target.segment(); ++index) {
-    if (!sync_segment(index)) {
-      failed_ = true;
-      counters_.store_failed.store(true, std::memory_order_release);
-      return;
+void SyncThread::round(const Durability& durability) {
+  if (state_ == State::requested && partners_.fail_over.is_stated()) take_up_again();
+  Round now;
+  now.asked = partners_.demand.asked();
+  now.wanted = partners_.demand.wanted();
+  now.next_sequence = partners_.demand.next_sequence();
+  now.target = partners_.control.committed();  // before fdatasync: what comes later waits for the next round
+  last_round_ns_ = monotonic_ns();
+  if (state_ == State::sound) {
+    if (sync_segments(now.target)) {
+      advance(now);
+    } else {
+      fail(durability);
     }
   }
-  control_.set_durable(target);
-  const std::int64_t took = monotonic_ns() - began;
-  counters_.syncs.add();
-  counters_.sync_nanos.add(static_cast<std::uint64_t>(took));
-  counters_.last_sync_nanos.store(took, std::memory_order_relaxed);
+  settle(now);
+}
+
+bool SyncThread::sync_segments(LogPosition target) {
+  const LogPosition durable = partners_.control.durable();
+  if (target == durable) return true;
+  for (std::uint64_t index = std::max(durable.segment(), resume_at_); index <= target.segment(); ++index) {
+    if (!sync_segment(index)) return false;
+  }
+  return true;
 }
 
 bool SyncThread::sync_segment(std::uint64_t index) {
-  const auto segment = live_.find(index);
-  // Sealed meanwhile, which syncs it; a seal that failed has said so before it let go of the segment.
-  if (!segment) return !counters_.store_failed.load(std::memory_order_acquire);
+  const auto segment = partners_.live.find(index);
+  if (!segment) return !partners_.live.failed(index);  // sealed meanwhile, which syncs it
   const std::lock_guard one_at_a_time(segment->sync_mutex);
-  if (segment->sync_failed.load(std::memory_order_acquire)) return false;
-  const auto done = files_.sync_data(segment->file.fd.get());
-  if (done) return true;
-  counters_.sync_errors.add();
-  segment->sync_failed.store(true, std::memory_order_release);
-  diag::error("{}: {}; what was written there since the last sync may not survive a power loss",
-              segment->file.path, done.error().message());
+  if (segment->failed.load(std::memory_order_acquire)) return false;
+  if (call_sync(*segment)) return true;
+  segment->failed.store(true, std::memory_order_release);
   return false;
+}
+
+bool SyncThread::call_sync(LiveSegment& segment) {
+  const std::int64_t began = monotonic_ns();
+  const auto done = partners_.files.sync_data(segment.file.fd.get());
+  last_sync_ns_ = monotonic_ns() - began;
+  partners_.counters.syncs.add();
+  partners_.counters.sync_duration.add(last_sync_ns_);
+  if (done) return true;
+  partners_.counters.sync_errors.add();
+  diag::error("{}: {}; what was written there since the last sync may not survive a power loss",
+              segment.file.path, done.error().message());
+  return false;
+}
+
+void SyncThread::advance(const Round& round) {
+  partners_.control.set_durable(round.target);
+  partners_.progress.set_durable(round.target);
+  durable_next_ = round.next_sequence;
+  partners_.live.forget_failed(round.target.segment());
+  if (pause_ns_ != 0) {
+    pause_ns_ = 0;
+    partners_.counters.store_failed.store(false, std::memory_order_release);
+    partners_.counters.fail_overs.add();
+    diag::warning("stream {}: what is stored from segment {} on is durable again", options_.current().name,
+                  resume_at_);
+  }
+  group_ = round.wanted - covered_;
+}
+
+/// Final for everything behind the durable position.
+void SyncThread::fail(const Durability& durability) {
+  partners_.counters.store_failed.store(true, std::memory_order_release);
+  if (durability.on_failure == OnSyncFailure::stop) {
+    add_unknown(kEndOfLog);
+    state_ = State::given_up;
+    diag::error("stream {}: a sync has failed, and durability.on_failure is stop", options_.current().name);
+    if (partners_.gave_up) partners_.gave_up();
+    return;
+  }
+  add_unknown(LogPosition::of(partners_.control.committed().segment() + 1, 0));
+  state_ = State::failed;
+  // At once the first time. A disk that fails every time would cost a segment each.
+  request_at_ns_ = monotonic_ns() + pause_ns_;
+  pause_ns_ = std::clamp(2 * pause_ns_, kFirstPause, kLongestPause);
+}
+
+void SyncThread::add_unknown(LogPosition to) {
+  const LogPosition from = std::max(partners_.control.durable(), unknown_to_);
+  if (from >= to) return;
+  partners_.progress.add_unknown(from, to);
+  unknown_to_ = to;
+}
+
+void SyncThread::request_fail_over() {
+  state_ = State::requested;
+  partners_.fail_over.request(durable_next_);
+  partners_.appender.interrupt();
+}
+
+/// The appender has begun a segment that says what happened. Everything before it stays unknown.
+void SyncThread::take_up_again() {
+  resume_at_ = partners_.fail_over.segment();
+  partners_.fail_over.settle();
+  add_unknown(LogPosition::of(resume_at_, 0));
+  state_ = State::sound;
+}
+
+/// Whoever was counted in the round has an answer now, or is refused by what StreamProgress says.
+void SyncThread::settle(const Round& round) {
+  answered_ = round.asked;
+  covered_ = round.wanted;
+  partners_.counters.sync_wishes_settled.set(round.wanted);
+  {
+    const std::lock_guard lock(mutex_);
+  }  // nobody is between looking and sleeping
+  changed_.notify_all();
+  for (ring::WakeSignal* acks : acks_) acks->notify();
 }
 
 }  // namespace fastlogd::append

@@ -2,56 +2,111 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "append/append_counters.hpp"
+#include "append/fail_over.hpp"
 #include "append/live_segment.hpp"
 #include "append/stream_options.hpp"
+#include "append/sync_demand.hpp"
 #include "base/file_system.hpp"
 #include "base/result.hpp"
 #include "base/snapshot.hpp"
+#include "record/progress.hpp"
 #include "segment/control_file.hpp"
 
 namespace fastlogd::append {
 
-/// Owns durable_pos. Each round takes the committed position first and calls fdatasync then: what became committed
-/// meanwhile waits for the next round. A failed fdatasync is final: durable_pos never passes that segment in this run,
-/// because the kernel may have dropped the pages and would report success next time.
+/// Owns durable_pos. One fdatasync is in flight at a time; all who want one meanwhile share the next. Each round takes
+/// the committed position first and calls fdatasync then: what became committed meanwhile waits for the next round.
+///
+/// A failed fdatasync is final for its segment: the kernel may have dropped the pages and would report success next
+/// time. What lies behind the durable position is refused then (StreamProgress), and either the daemon is asked to end,
+/// or the appender goes on in a new segment; see FailOver. The durable position moves on only when the segment that
+/// says so, and everything behind it, has been synced.
 class SyncThread {
  public:
-  SyncThread(FileSystem& files, const SnapshotBox<StreamOptions>& options, LiveSegments& live,
-             segment::ControlWriter& control, AppendCounters& counters)
-      : files_(files), options_(options), live_(live), control_(control), counters_(counters) {}
+  struct Partners {
+    FileSystem& files;
+    const SnapshotBox<StreamOptions>& options;
+    LiveSegments& live;
+    segment::ControlWriter& control;
+    SyncDemand& demand;
+    FailOver& fail_over;
+    StreamProgress& progress;
+    ring::WakeSignal& appender;  ///< interrupted when it is to fail over
+    std::function<void()>
+        gave_up;  ///< called once by this thread when on_failure is stop and a sync has failed
+    AppendCounters& counters;
+  };
+  /// `next_sequence`: of the first record of this run.
+  SyncThread(Partners partners, std::uint64_t next_sequence);
 
+  /// Before start(): whom to notify when the durable position moves, or never will.
+  void acknowledge_to(ring::WakeSignal& acks);
   void start(const std::string& stream);
   /// One last round, then ends the thread.
   void stop();
   /// Any thread but its own: waits until everything committed at the call is durable.
   [[nodiscard]] Result<> sync(std::chrono::nanoseconds timeout);
-  /// The options have changed: look at the interval again.
-  void wake();
 
  private:
+  enum class State : std::uint8_t {
+    sound,
+    failed,     ///< a segment has failed; the appender is asked for another one when the pause is over
+    requested,  ///< the appender has been asked
+    given_up,   ///< on_failure: stop
+  };
+  /// What a round covers, read before its first fdatasync; see SyncDemand for the order.
+  struct Round {
+    std::uint64_t asked = 0;
+    std::uint64_t wanted = 0;
+    std::uint64_t next_sequence = 0;
+    LogPosition target;
+  };
+
   void run();
-  void round();
+  [[nodiscard]] bool due(const Durability& durability) const;
+  void wait(const Durability& durability);
+  void gather(const Durability& durability) const;
+  void round(const Durability& durability);
+  [[nodiscard]] bool sync_segments(LogPosition target);
   [[nodiscard]] bool sync_segment(std::uint64_t index);
+  [[nodiscard]] bool call_sync(LiveSegment& segment);
+  void advance(const Round& round);
+  void fail(const Durability& durability);
+  void add_unknown(LogPosition to);
+  void request_fail_over();
+  void take_up_again();
+  void settle(const Round& round);
 
-  FileSystem& files_;
-  const SnapshotBox<StreamOptions>& options_;
-  LiveSegments& live_;
-  segment::ControlWriter& control_;
-  AppendCounters& counters_;
+  Partners partners_;
+  SnapshotReader<StreamOptions> options_;
+  std::vector<ring::WakeSignal*> acks_;
 
-  std::mutex mutex_;
+  State state_ = State::sound;
+  std::uint64_t answered_ = 0;   ///< of SyncDemand::asked()
+  std::uint64_t covered_ = 0;    ///< of SyncDemand::wanted()
+  std::uint64_t group_ = 0;      ///< records the last round covered that wanted it
+  std::uint64_t durable_next_;   ///< every record numbered below is durable
+  std::uint64_t resume_at_ = 0;  ///< segments before it are settled, one way or the other
+  LogPosition unknown_to_;       ///< end of what has been refused
+  std::int64_t last_round_ns_ = 0;
+  std::int64_t last_sync_ns_ = 0;  ///< how long the last fdatasync took
+  std::int64_t pause_ns_ = 0;      ///< before the next fail-over; grows while nothing succeeds
+  std::int64_t request_at_ns_ = 0;
+
+  std::atomic<bool> stop_{false};
+  std::mutex mutex_;  ///< only for changed_
   std::condition_variable changed_;
-  std::uint64_t requested_ = 0;  ///< rounds asked for
-  std::uint64_t finished_ = 0;   ///< the newest request that a round has covered
-  bool options_changed_ = false;
-  bool stop_ = false;
-  bool failed_ = false;
+  bool ended_ = false;
   std::thread thread_;
 };
 

@@ -66,9 +66,10 @@ class StoreHarness {
     std::uint32_t offset = 0;
     for (const auto& message : messages) {
       std::memcpy(at + offset, message.data(), message.size());
-      const ingress::Descriptor descriptor{.slice_offset = offset,
-                                           .slice_bytes = static_cast<std::uint32_t>(message.size()),
-                                           .source_slot = slot};
+      ingress::Descriptor descriptor = like;
+      descriptor.slice_offset = offset;
+      descriptor.slice_bytes = static_cast<std::uint32_t>(message.size());
+      descriptor.source_slot = slot;
       std::memcpy(descriptor_at, &descriptor, sizeof descriptor);
       descriptor_at += sizeof descriptor;
       offset += static_cast<std::uint32_t>(message.size());
@@ -94,6 +95,7 @@ class StoreHarness {
 
   void stop() { store->stop(std::chrono::seconds(5)); }
 
+  ingress::Descriptor like;  ///< what the descriptors of the next blocks say besides
   std::unique_ptr<ring::ByteRing> ring;
   std::unique_ptr<ring::WakeSignal> space;
   ingress::RingLoss loss;

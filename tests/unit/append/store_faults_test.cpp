@@ -223,54 +223,6 @@ TEST(FullDisk, AtTheStartIsWaitedFor) {
   EXPECT_TRUE(harness.wait_until_stored(2 * kPerBlock));
 }
 
-TEST(FailedSync, IsFinalAndDurableNeverPassesIt) {
-  const TempDirectory directory;
-  FaultyFileSystem files;
-  const auto options = options_in(directory);
-  StoreHarness harness(options, files);
-  harness.define_source(0, {.identifier = "x"});
-  send_blocks(harness, 1);
-  ASSERT_TRUE(harness.wait_until_stored(kPerBlock));
-  ASSERT_TRUE(harness.store->sync(std::chrono::seconds(5)));
-  const LogPosition durable = harness.store->status().durable;
-  send_blocks(harness, 1);
-  ASSERT_TRUE(harness.wait_until_stored(2 * kPerBlock));
-  files.fail(Op::sync, EIO, 1, 1);  // once: the next fdatasync would report success
-  EXPECT_FALSE(harness.store->sync(std::chrono::seconds(5)));
-  EXPECT_TRUE(harness.store->counters().store_failed.load());
-  EXPECT_FALSE(harness.store->sync(std::chrono::seconds(5)));
-  send_blocks(harness, 30);
-  ASSERT_TRUE(harness.wait_until_stored(32 * kPerBlock));
-  EXPECT_FALSE(harness.store->sync(std::chrono::seconds(5)));
-  EXPECT_EQ(harness.store->status().durable, durable);
-  EXPECT_EQ(content(options.directory).records, 32U * kPerBlock) << "it can still be read";
-  harness.stop();
-  EXPECT_EQ(harness.store->status().durable, durable);
-  const auto first = segment::open_segment(posix_file_system(), options.directory, durable.segment());
-  ASSERT_TRUE(first.has_value());
-  EXPECT_FALSE(first->trailer.has_value()) << "no trailer vouches for what the disk may not hold";
-}
-
-TEST(FailedSync, OfTheSealIsTheSyncThreadsToo) {
-  const TempDirectory directory;
-  FaultyFileSystem files;
-  const auto options = options_in(directory);
-  StoreHarness harness(options, files);
-  harness.define_source(0, {.identifier = "x"});
-  send_blocks(harness, 1);
-  ASSERT_TRUE(harness.wait_until_stored(kPerBlock));
-  const LogPosition before = harness.store->status().durable;
-  ASSERT_TRUE(eventually([&] { return files.calls(Op::rename) == limits::kUnsealedSegmentsMax; }));
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  files.fail(Op::sync, EIO, 1, 1);
-  harness.store->rotate();
-  ASSERT_TRUE(eventually([&] { return harness.store->counters().store_failed.load(); }));
-  send_blocks(harness, 1);
-  ASSERT_TRUE(harness.wait_until_stored(2 * kPerBlock));
-  EXPECT_FALSE(harness.store->sync(std::chrono::seconds(5)));
-  EXPECT_EQ(harness.store->status().durable, before);
-}
-
 TEST(SyncThread, TakesANewIntervalAtOnce) {
   const TempDirectory directory;
   auto options = options_in(directory);
