@@ -51,7 +51,10 @@ std::string word(E value, const std::array<const char*, N>& names) {
 constexpr std::array kTransportNames{"unix-stream", "unix-datagram", "tcp", "udp"};
 constexpr std::array kFramingNames{"auto", "lines", "octet-counting"};
 constexpr std::array kFormatNames{"auto", "syslog", "raw"};
-constexpr std::array kModeNames{"none", "interval"};
+constexpr std::array kModeNames{"none", "interval", "group", "dax"};
+constexpr std::array kOnFailureNames{"fail-over", "stop"};
+constexpr std::array kSeverityNames{"none",    "emerg",  "alert", "crit", "err",
+                                    "warning", "notice", "info",  "debug"};
 constexpr std::array kWhenFullNames{"delete-oldest", "block", "drop-newest"};
 constexpr std::array kLevelNames{"debug", "info", "warning", "error"};
 
@@ -68,13 +71,16 @@ void add_text_file(Flat& flat, const std::string& prefix, const follow::TextFile
 void add_stream(Flat& flat, const StreamConfig& stream) {
   const auto& [store, text] = stream;
   const auto& [name, directory, segment_bytes, durability, retention, when_full] = store;
-  const auto& [mode, interval] = durability;
+  const auto& [mode, interval, group_window, sync_severity, on_failure] = durability;
   const auto& [bytes_max, age_max, keep_free] = retention;
   const std::string prefix = "streams." + name;
   flat[prefix + ".directory"] = directory;
   flat[prefix + ".segment_bytes"] = bytes_text(segment_bytes);
   flat[prefix + ".durability.mode"] = word(mode, kModeNames);
   flat[prefix + ".durability.interval"] = duration_text(interval);
+  flat[prefix + ".durability.group_window"] = duration_text(group_window);
+  flat[prefix + ".durability.sync_severity"] = word(sync_severity + 1, kSeverityNames);
+  flat[prefix + ".durability.on_failure"] = word(on_failure, kOnFailureNames);
   flat[prefix + ".retention.bytes_max"] = bytes_text(bytes_max);
   flat[prefix + ".retention.age_max"] = duration_text(age_max);
   flat[prefix + ".retention.keep_free"] = bytes_text(keep_free);
@@ -223,7 +229,9 @@ Config merge_live(const Config& running, const Config& wanted) {
   for (StreamConfig& stream : next.streams) {
     const StreamConfig* change = wanted.find_stream(stream.store.name);
     if (change == nullptr) continue;
-    stream.store.durability.interval = change->store.durability.interval;
+    const append::DurabilityMode mode = stream.store.durability.mode;
+    stream.store.durability = change->store.durability;
+    stream.store.durability.mode = mode;
     stream.store.retention = change->store.retention;
     stream.store.when_full = change->store.when_full;
     stream.text = change->text;

@@ -25,8 +25,22 @@ constexpr unsigned kRotatedFilesMax = 1000;
 template <class E, std::size_t N>
 using WordTable = std::array<std::pair<std::string_view, E>, N>;
 
-constexpr WordTable<append::DurabilityMode, 2> kDurabilityModes{
-    {{"none", append::DurabilityMode::none}, {"interval", append::DurabilityMode::interval}}};
+constexpr WordTable<append::DurabilityMode, 4> kDurabilityModes{
+    {{"none", append::DurabilityMode::none},
+     {"interval", append::DurabilityMode::interval},
+     {"group", append::DurabilityMode::group},
+     {"dax", append::DurabilityMode::dax}}};
+constexpr WordTable<append::OnSyncFailure, 2> kOnSyncFailure{
+    {{"fail-over", append::OnSyncFailure::fail_over}, {"stop", append::OnSyncFailure::stop}}};
+constexpr WordTable<std::int8_t, 9> kSyncSeverities{{{"none", append::Durability::kNoSeverity},
+                                                     {"emerg", 0},
+                                                     {"alert", 1},
+                                                     {"crit", 2},
+                                                     {"err", 3},
+                                                     {"warning", 4},
+                                                     {"notice", 5},
+                                                     {"info", 6},
+                                                     {"debug", 7}}};
 constexpr WordTable<append::WhenFull, 3> kWhenFull{{{"delete-oldest", append::WhenFull::delete_oldest},
                                                     {"block", append::WhenFull::block},
                                                     {"drop-newest", append::WhenFull::drop_newest}}};
@@ -54,8 +68,11 @@ bool is_unix(ingest::ListenerTransport transport) {
 
 void read_durability(const Node& node, std::string path, append::Durability& into, ReadLog& log) {
   Section section(node, std::move(path), log);
-  section.word<append::DurabilityMode>("mode", into.mode, kDurabilityModes, {"group", "dax"});
+  section.word<append::DurabilityMode>("mode", into.mode, kDurabilityModes);
   section.duration("interval", into.interval, milliseconds(1), hours(1));
+  section.duration("group_window", into.group_window, milliseconds(0), milliseconds(100));
+  section.word<std::int8_t>("sync_severity", into.sync_severity, kSyncSeverities);
+  section.word<append::OnSyncFailure>("on_failure", into.on_failure, kOnSyncFailure);
   section.finish();
 }
 

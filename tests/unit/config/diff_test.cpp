@@ -53,6 +53,8 @@ TEST(Diff, NamesEveryKeyWithBothValues) {
     store.retention.bytes_max = 1'500'000;
     store.retention.age_max = std::chrono::hours(720);
     store.durability.interval = std::chrono::microseconds(1500);
+    store.durability.sync_severity = 3;
+    store.durability.on_failure = append::OnSyncFailure::stop;
     config.streams[0].text->keep = 3;
     config.limits.record_bytes_max = 1000;
     config.daemon.diagnostics.level = diag::Level::debug;
@@ -62,6 +64,8 @@ TEST(Diff, NamesEveryKeyWithBothValues) {
       lines(default_config(), to),
       ElementsAre("diagnostics.level: info -> debug", "limits.record_bytes_max: 64KiB -> 1000",
                   "listeners.app.mode: 0666 -> 0600", "streams.main.durability.interval: 1s -> 1500us",
+                  "streams.main.durability.on_failure: fail-over -> stop",
+                  "streams.main.durability.sync_severity: none -> err",
                   "streams.main.retention.age_max: 0 -> 30d",
                   "streams.main.retention.bytes_max: 8GiB -> 1500000", "streams.main.text.keep: 10 -> 3"));
 }
@@ -121,6 +125,8 @@ TEST(Diff, IsEmptyExactlyWhenTheConfigurationsAreEqual) {
       [](Config& c) { c.streams[0].store.retention.keep_free += 1; },
       [](Config& c) { c.streams[0].store.retention.age_max += std::chrono::nanoseconds(1); },
       [](Config& c) { c.streams[0].store.when_full = append::WhenFull::block; },
+      [](Config& c) { c.streams[0].store.durability.group_window = std::chrono::nanoseconds(0); },
+      [](Config& c) { c.streams[0].store.durability.sync_severity = 0; },
       [](Config& c) { c.streams[0].text->path += "x"; },
       [](Config& c) { c.streams[0].text->rotate_bytes += 1; },
       [](Config& c) { c.listeners[0].transport = ingest::ListenerTransport::unix_datagram; },
@@ -145,7 +151,11 @@ TEST(MergeLive, TakesLiveKeysAndKeepsTheRest) {
     append::StreamOptions& store = config.streams[0].store;
     store.directory = "/data";
     store.segment_bytes = 1 << 20;
-    store.durability = {append::DurabilityMode::none, std::chrono::seconds(9)};
+    store.durability = {.mode = append::DurabilityMode::group,
+                        .interval = std::chrono::seconds(9),
+                        .group_window = std::chrono::milliseconds(3),
+                        .sync_severity = 2,
+                        .on_failure = append::OnSyncFailure::stop};
     store.retention.bytes_max = 5 << 20;
     store.when_full = append::WhenFull::drop_newest;
     config.streams[0].text->path = "/other.log";
@@ -156,7 +166,11 @@ TEST(MergeLive, TakesLiveKeysAndKeepsTheRest) {
     config.daemon.diagnostics.level = diag::Level::error;
     config.limits.connections_max = 1;
     append::StreamOptions& store = config.streams[0].store;
-    store.durability.interval = std::chrono::seconds(9);
+    store.durability = {.mode = append::DurabilityMode::interval,
+                        .interval = std::chrono::seconds(9),
+                        .group_window = std::chrono::milliseconds(3),
+                        .sync_severity = 2,
+                        .on_failure = append::OnSyncFailure::stop};
     store.retention.bytes_max = 5 << 20;
     store.when_full = append::WhenFull::drop_newest;
     config.streams[0].text->path = "/other.log";

@@ -76,7 +76,7 @@ streams:
   audit:
     directory: /data//audit/
     segment_bytes: 4MiB
-    durability: {mode: none, interval: 250ms}
+    durability: {mode: group, interval: 250ms, group_window: 2ms, sync_severity: crit, on_failure: stop}
     retention: {bytes_max: 1GiB, age_max: 30d, keep_free: 0}
     when_full: block
     text: {path: /data/audit.log, rotate_bytes: 1MiB, keep: 3}
@@ -97,8 +97,11 @@ diagnostics: {level: debug}
   EXPECT_EQ(store.name, "audit");
   EXPECT_EQ(store.directory, "/data/audit");
   EXPECT_EQ(store.segment_bytes, 4U << 20);
-  EXPECT_EQ(store.durability.mode, append::DurabilityMode::none);
-  EXPECT_EQ(store.durability.interval, std::chrono::milliseconds(250));
+  EXPECT_EQ(store.durability, (append::Durability{.mode = append::DurabilityMode::group,
+                                                  .interval = std::chrono::milliseconds(250),
+                                                  .group_window = std::chrono::milliseconds(2),
+                                                  .sync_severity = 2,
+                                                  .on_failure = append::OnSyncFailure::stop}));
   EXPECT_EQ(store.retention.bytes_max, 1U << 30);
   EXPECT_EQ(store.retention.age_max, std::chrono::hours(720));
   EXPECT_EQ(store.retention.keep_free, 0U);

@@ -149,10 +149,6 @@ TEST(Strictness, RefusesAFileOfCountlessKeysAtOnce) {
 
 TEST(Strictness, SaysWhatIsNotSupportedYet) {
   expect({
-      {"streams: {main: {durability: {mode: group}}}\n",
-       "main.yaml:1:37: mode 'group' is not supported yet; choose one of: none, interval\n"},
-      {"streams: {main: {durability: {mode: dax}}}\n",
-       "main.yaml:1:37: mode 'dax' is not supported yet; choose one of: none, interval\n"},
       {"listeners:\n  - {name: t, transport: tls, address: 127.0.0.1, port: 6514}\n",
        "main.yaml:2:26: transport 'tls' is not supported yet; choose one of: unix-stream, unix-datagram, "
        "tcp, udp\n"},
@@ -168,6 +164,15 @@ TEST(Strictness, ChecksRanges) {
        "main.yaml:1:33: 'segment_bytes' must be a power of two from 1MiB to 8GiB, such as 1MiB\n"},
       {"streams: {main: {durability: {interval: 2h}}}\n",
        "main.yaml:1:41: 'interval' must be from 1ms to 1h\n"},
+      {"streams: {main: {durability: {group_window: 1s}}}\n",
+       "main.yaml:1:45: 'group_window' must be from 0s to 100ms\n"},
+      {"streams: {main: {durability: {mode: fsync}}}\n",
+       "main.yaml:1:37: 'fsync' is no mode; choose one of: none, interval, group, dax\n"},
+      {"streams: {main: {durability: {sync_severity: critical}}}\n",
+       "main.yaml:1:46: 'critical' is no sync_severity; choose one of: none, emerg, alert, crit, err, warning, notice, "
+       "info, debug\n"},
+      {"streams: {main: {durability: {on_failure: retry}}}\n",
+       "main.yaml:1:43: 'retry' is no on_failure; choose one of: fail-over, stop\n"},
       {"streams: {main: {retention: {age_max: 5}}}\n",
        "main.yaml:1:39: '5' has an unknown unit ''; a duration is written like 100ms, 1s or 30d\n"},
       {"limits: {record_bytes_max: 1MiB}\n",
