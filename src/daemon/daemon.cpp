@@ -58,7 +58,7 @@ int Daemon::run() {
   diag::info("ready after {}: {}", format_duration(std::chrono::nanoseconds(monotonic_ns() - started_ns_)),
              reload_->summary());
   io_.run();
-  return kExitOk;
+  return exit_code_;
 }
 
 Result<> Daemon::start() {
@@ -86,7 +86,8 @@ Result<> Daemon::open_streams() {
   if (auto made = files.make_directories(running().daemon.runtime_directory, kRuntimeDirectoryMode); !made) {
     return made.error();
   }
-  auto opened = Streams::open(running(), files, metrics_);
+  const auto gave_up = [this] { boost::asio::post(io_, [this] { give_up(); }); };
+  auto opened = Streams::open(running(), files, metrics_, gave_up);
   if (!opened) return opened.error();
   streams_ = std::move(*opened);
   return {};
@@ -163,7 +164,7 @@ Questions Daemon::questions() {
 void Daemon::wait_for_signal() {
   signals_.async_wait([this](boost::system::error_code error, int signal) {
     if (error) return;
-    if (signal != SIGHUP) return begin_stop(signal);
+    if (signal != SIGHUP) return begin_stop(signal == SIGINT ? "SIGINT" : "SIGTERM");
     (void)reload_->run(config::Trigger::request);
     wait_for_signal();
   });
@@ -190,8 +191,14 @@ void Daemon::tick() {
   });
 }
 
-void Daemon::begin_stop(int signal) {
-  diag::info("{}: stopping; a second one ends at once", signal == SIGINT ? "SIGINT" : "SIGTERM");
+/// A stream can't keep its promise, and is configured to stop then.
+void Daemon::give_up() {
+  exit_code_ = kExitFailure;
+  if (ready_) begin_stop("a sync has failed and durability.on_failure is stop");
+}
+
+void Daemon::begin_stop(std::string_view why) {
+  diag::info("{}: stopping; a second SIGTERM ends at once", why);
   notify_stopping();
   ready_ = false;
   boost::system::error_code ignored;

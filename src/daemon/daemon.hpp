@@ -64,7 +64,8 @@ class Daemon {
 
   void wait_for_signal();
   void tick();
-  void begin_stop(int signal);
+  void give_up();
+  void begin_stop(std::string_view why);
   void close_control();
   void drain();
 
@@ -91,6 +92,7 @@ class Daemon {
   std::unique_ptr<http::Server> control_;
   std::thread drain_;
   bool ready_ = false;
+  int exit_code_ = 0;
 };
 
 }  // namespace fastlogd::daemon

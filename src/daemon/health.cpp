@@ -12,9 +12,15 @@ Health judge(const Condition& condition) {
   }
   for (const Condition::Stream& stream : condition.streams) {
     if (stream.store_failed) {
-      // The segment is lost for good, the next process starts with a new one.
+      // Neither a new segment nor waiting has helped so far; a new process looks at the disk afresh.
       health.alive = false;
-      health.reasons.push_back(fmt::format("stream {}: a sync or store has failed for good", stream.name));
+      health.reasons.push_back(
+          fmt::format("stream {}: a sync or a store has failed; nothing is durable since then", stream.name));
+    } else if (stream.fail_overs > 0) {
+      health.reasons.push_back(
+          fmt::format("stream {}: {} of its segments failed to sync, {} records may not be on disk; the disk "
+                      "needs a look",
+                      stream.name, stream.fail_overs, stream.unknown_records));
     }
     if (stream.disk_full) {
       health.reasons.push_back(fmt::format("stream {}: no space for another segment", stream.name));

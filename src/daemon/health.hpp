@@ -11,9 +11,11 @@ namespace fastlogd::daemon {
 struct Condition {
   struct Stream {
     std::string name;
-    bool store_failed = false;
+    bool store_failed = false;  ///< and nothing has become durable since
     bool disk_full = false;
     bool text_failing = false;
+    std::uint64_t fail_overs = 0;       ///< failures that were overcome
+    std::uint64_t unknown_records = 0;  ///< stored, and perhaps not on disk, because of them
   };
   std::vector<Stream> streams;
   std::vector<std::string> stalled_threads;

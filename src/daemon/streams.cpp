@@ -18,6 +18,20 @@ Error in_stream(const std::string& name, const Error& error) {
 
 }  // namespace
 
+const char* durability_name(append::DurabilityMode mode) {
+  switch (mode) {
+    case append::DurabilityMode::none:
+      return "none";
+    case append::DurabilityMode::interval:
+      return "interval";
+    case append::DurabilityMode::group:
+      return "group";
+    case append::DurabilityMode::dax:
+      return "dax";
+  }
+  return "unknown";
+}
+
 /// Members are ordered so that the follower ends before what it refers to.
 struct Streams::TextFile {
   SnapshotBox<follow::TextFileOptions> options;
@@ -40,11 +54,12 @@ Streams::Streams(FileSystem& files, metrics::Registry& metrics) : files_(files),
 Streams::~Streams() = default;
 
 Result<std::unique_ptr<Streams>> Streams::open(const config::Config& config, FileSystem& files,
-                                               metrics::Registry& metrics) {
+                                               metrics::Registry& metrics,
+                                               const std::function<void()>& gave_up) {
   std::unique_ptr<Streams> opened(new Streams(files, metrics));
   for (const config::StreamConfig& stream : config.streams) {
     auto store = append::StreamStore::open(std::make_shared<const append::StreamOptions>(stream.store),
-                                           {files, config.daemon.runtime_directory});
+                                           {files, config.daemon.runtime_directory, gave_up});
     if (!store) return in_stream(stream.store.name, store.error());
     auto entry = std::make_unique<Stream>();
     entry->config = stream;
@@ -179,7 +194,9 @@ std::vector<Condition::Stream> Streams::conditions() const {
         {.name = name,
          .store_failed = counters.store_failed.load(std::memory_order_relaxed),
          .disk_full = counters.disk_full.load(std::memory_order_relaxed),
-         .text_failing = stream->text && stream->text->counters->failing.load(std::memory_order_relaxed)});
+         .text_failing = stream->text && stream->text->counters->failing.load(std::memory_order_relaxed),
+         .fail_overs = counters.fail_overs.value(),
+         .unknown_records = counters.unknown_durability.value()});
   }
   return conditions;
 }
@@ -190,8 +207,8 @@ void Streams::observe(VitalSigns& signs, VitalSigns::Clock::time_point now) cons
 }
 
 metrics::StreamMode Streams::mode_in_force(const append::StreamStore& store) {
-  const bool interval = store.options()->durability.mode == append::DurabilityMode::interval;
-  return {interval ? "interval" : "none", store.status().huge_pages ? "2MiB" : "4KiB"};
+  const append::StoreStatus status = store.status();
+  return {durability_name(status.durability), status.huge_pages ? "2MiB" : "4KiB"};
 }
 
 }  // namespace fastlogd::daemon

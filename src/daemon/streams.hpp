@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,12 +22,17 @@
 
 namespace fastlogd::daemon {
 
+/// As it is spelled in the configuration.
+[[nodiscard]] const char* durability_name(append::DurabilityMode mode);
+
 /// Main thread, except where said. Life: open, attach, start, (prepare, commit)*, stop.
 class Streams {
  public:
-  /// Opens and recovers every store, in the order of their names. Errors name the stream.
+  /// Opens and recovers every store, in the order of their names. Errors name the stream. `gave_up` is called, by any
+  /// thread, when a stream whose durability.on_failure is stop can't keep its promise any more.
   [[nodiscard]] static Result<std::unique_ptr<Streams>> open(const config::Config& config, FileSystem& files,
-                                                             metrics::Registry& metrics);
+                                                             metrics::Registry& metrics,
+                                                             const std::function<void()>& gave_up);
   Streams(const Streams&) = delete;
   Streams& operator=(const Streams&) = delete;
   ~Streams();

@@ -1,6 +1,7 @@
 #include "metrics/collector.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <numeric>
 
@@ -26,6 +27,20 @@ Labels labels_of(const ListenerLabels& labels) {
 
 double seconds(std::int64_t nanos) {
   return static_cast<double>(nanos) / static_cast<double>(kNanosPerSecond);
+}
+
+Buckets buckets_of(const append::DurationHistogram& histogram) {
+  Buckets buckets;
+  std::uint64_t count = 0;
+  for (std::size_t i = 0; i < histogram.buckets.size(); ++i) {
+    count += histogram.buckets[i].value();
+    const bool last = i == append::DurationHistogram::kBounds.size();
+    buckets.cumulative.emplace_back(
+        last ? std::numeric_limits<double>::infinity() : seconds(append::DurationHistogram::kBounds[i]),
+        count);
+  }
+  buckets.sum = seconds(static_cast<std::int64_t>(histogram.sum_nanos.value()));
+  return buckets;
 }
 
 /// A scrape must not show one label set twice: counters of one listener on several io threads are added up.
@@ -84,8 +99,11 @@ constexpr StreamMetric kStreamMetrics[] = {
      &append::AppendCounters::duty_cycles},
     {"fastlogd_appender_parks_total", "Times the appender went to sleep.", &append::AppendCounters::parks},
     {"fastlogd_syncs_total", "fdatasync calls on segments.", &append::AppendCounters::syncs},
-    {"fastlogd_sync_errors_total", "fdatasync calls that failed; each is final for its segment.",
-     &append::AppendCounters::sync_errors},
+    {"fastlogd_fail_overs_total", "Failed segments behind which the log became durable again.",
+     &append::AppendCounters::fail_overs},
+    {"fastlogd_durability_unknown_records_total",
+     "Stored records that may not be on disk, because a sync failed on them.",
+     &append::AppendCounters::unknown_durability},
     {"fastlogd_segments_prepared_total", "Segments made ready ahead of use.",
      &append::AppendCounters::segments_prepared},
     {"fastlogd_segments_sealed_total", "Segments sealed.", &append::AppendCounters::segments_sealed},
@@ -259,16 +277,11 @@ void Registry::Collector::collect_streams(Families& families) const {
     per_stream(Family::counter(metric.name, metric.help),
                [&](const auto& counters) { return (counters.*metric.counter).value(); });
   }
-  per_stream(Family::counter("fastlogd_sync_seconds_total", "Time spent in fdatasync."),
-             [](const auto& c) { return seconds(static_cast<std::int64_t>(c.sync_nanos.value())); });
-  per_stream(Family::gauge("fastlogd_last_sync_seconds", "Duration of the last fdatasync."),
-             [](const auto& c) { return seconds(c.last_sync_nanos.load(std::memory_order_relaxed)); });
+  collect_durability(families);
   per_stream(Family::gauge("fastlogd_segments", "Segment files of the stream."),
              [](const auto& c) { return c.segments.load(std::memory_order_relaxed); });
   per_stream(Family::gauge("fastlogd_disk_bytes", "Disk space the stream's segments take."),
              [](const auto& c) { return c.disk_bytes.load(std::memory_order_relaxed); });
-  per_stream(Family::gauge("fastlogd_store_failed", "1 after a sync or store failed for good."),
-             [](const auto& c) { return c.store_failed.load(std::memory_order_relaxed) ? 1 : 0; });
   per_stream(Family::gauge("fastlogd_disk_full", "1 while no further segment can be prepared."),
              [](const auto& c) { return c.disk_full.load(std::memory_order_relaxed) ? 1 : 0; });
   auto mode = Family::gauge("fastlogd_stream_mode_info", "Durability and page size in force; always 1.");
@@ -277,6 +290,37 @@ void Registry::Collector::collect_streams(Families& families) const {
     mode.sample({{"stream", stream.name}, {"durability", now.durability}, {"page_size", now.page_size}}, 1);
   }
   std::move(mode).append_to(families);
+}
+
+void Registry::Collector::collect_durability(Families& families) const {
+  const auto per_stream = [&](Family family, auto value_of) {
+    for (const Stream& stream : streams) family.sample({{"stream", stream.name}}, value_of(*stream.counters));
+    std::move(family).append_to(families);
+  };
+  per_stream(Family::counter("fastlogd_sync_errors_total",
+                             "fdatasync calls that failed; each is final for its segment."),
+             [](const auto& c) { return c.sync_errors.value(); });
+  per_stream(Family::counter("fastlogd_sync_seconds_total", "Time spent in fdatasync."), [](const auto& c) {
+    return seconds(static_cast<std::int64_t>(c.sync_duration.sum_nanos.value()));
+  });
+  per_stream(
+      Family::gauge("fastlogd_last_sync_seconds", "Duration of the last fdatasync."),
+      [](const auto& c) { return seconds(c.sync_duration.last_nanos.load(std::memory_order_relaxed)); });
+  per_stream(
+      Family::gauge("fastlogd_sync_waiting_records",
+                    "Records that shall be durable at once and have neither become so nor been refused."),
+      [](const auto& c) {
+        const std::uint64_t settled = c.sync_wishes_settled.value();  // first: it never passes the other
+        return c.sync_wishes.value() - settled;
+      });
+  per_stream(Family::gauge("fastlogd_store_failed",
+                           "1 after a sync or a store has failed, until the log is durable again."),
+             [](const auto& c) { return c.store_failed.load(std::memory_order_relaxed) ? 1 : 0; });
+  auto durations = Family::histogram("fastlogd_sync_duration_seconds", "How long fdatasync took.");
+  for (const Stream& stream : streams) {
+    durations.observed({{"stream", stream.name}}, buckets_of(stream.counters->sync_duration));
+  }
+  std::move(durations).append_to(families);
 }
 
 void Registry::Collector::collect_text_files(Families& families) const {

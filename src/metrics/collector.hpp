@@ -60,6 +60,7 @@ class Registry::Collector {
   void append_by_reason(Family family, const std::array<const char*, N>& reasons, Get get,
                         Families& families) const;
   void collect_streams(Families& families) const;
+  void collect_durability(Families& families) const;
   void collect_text_files(Families& families) const;
   void collect_config(Families& families) const;
 };

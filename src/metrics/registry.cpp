@@ -12,16 +12,39 @@
 namespace fastlogd::metrics {
 namespace {
 
+prometheus::MetricType type_of(FamilyType type) {
+  switch (type) {
+    case FamilyType::counter:
+      return prometheus::MetricType::Counter;
+    case FamilyType::histogram:
+      return prometheus::MetricType::Histogram;
+    case FamilyType::gauge:
+      break;
+  }
+  return prometheus::MetricType::Gauge;
+}
+
+void write_buckets(const Buckets& buckets, prometheus::ClientMetric::Histogram& to) {
+  for (const auto& [bound, count] : buckets.cumulative) {
+    to.bucket.push_back({.cumulative_count = count, .upper_bound = bound});
+    to.sample_count = count;
+  }
+  to.sample_sum = buckets.sum;
+}
+
 prometheus::MetricFamily convert(Family family) {
   prometheus::MetricFamily converted;
   converted.name = std::move(family.name);
   converted.help = std::move(family.help);
-  const bool is_counter = family.type == FamilyType::counter;
-  converted.type = is_counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+  converted.type = type_of(family.type);
   for (Sample& sample : family.samples) {
     prometheus::ClientMetric& metric = converted.metric.emplace_back();
     for (auto& [name, value] : sample.labels) metric.label.push_back({std::move(name), std::move(value)});
-    (is_counter ? metric.counter.value : metric.gauge.value) = sample.value;
+    if (family.type == FamilyType::histogram) {
+      write_buckets(sample.buckets, metric.histogram);
+    } else {
+      (family.type == FamilyType::counter ? metric.counter.value : metric.gauge.value) = sample.value;
+    }
   }
   return converted;
 }

@@ -1,5 +1,6 @@
 """What a disk that fails does to the log: said in the metrics and /healthz, never acknowledged again in that segment."""
 
+import json
 import subprocess
 import time
 
@@ -10,12 +11,17 @@ from support.senders import program
 
 
 def start_with_faults(daemon, *faults: str):
-    """Under strace, which makes chosen system calls fail; skipped where tracing isn't allowed."""
+    """Under strace, which makes chosen system calls fail; skipped where tracing isn't allowed.
+
+    strace counts calls per thread: `when=3` is the third of each, so of the sync thread's too. With -D the daemon is our
+    child, and gets our signals.
+    """
     tracer = program("strace")
     if subprocess.run([tracer, "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
         pytest.skip("strace may not trace here")
     injected = [option for fault in faults for option in ("-e", f"inject={fault}")]
-    return daemon.start(prefix=(tracer, "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fallocate", *injected))
+    calls = ",".join(sorted({fault.split(":")[0] for fault in faults}))
+    return daemon.start(prefix=(tracer, "-D", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}", *injected))
 
 
 def test_durable_follows_committed_at_its_interval(daemon):
@@ -53,3 +59,84 @@ def test_a_slow_disk_does_not_slow_what_is_stored(idle_daemon):
     Load(daemon.connect, rate=1e9, count=100_000).run()
     daemon.quiesce(100_000, 20)
     check_exactly_once(b"\n".join(daemon.cat()), 100_000)
+
+
+def gaps(daemon) -> list[dict]:
+    done = daemon.ctl("gaps", "--json", check=False)
+    return json.loads(done.stdout)
+
+
+def test_one_failed_sync_goes_on_in_a_new_segment_that_says_so(idle_daemon):
+    daemon = start_with_faults(idle_daemon, "fdatasync:error=EIO:when=3")
+    load = Load(daemon.connect, rate=2000, count=12_000)
+    load.start()
+    eventually(lambda: daemon.metrics().sum("fastlogd_fail_overs_total") == 1, 30)
+    load.finish()
+    now = daemon.quiesce(12_000)
+    assert (now.stored, now.dropped, now.sum("fastlogd_store_failed")) == (12_000, 0, 0)
+    named = [gap for gap in gaps(daemon) if gap["reason"] == "durability_unknown"]
+    assert len(named) == 1
+    assert now.sum("fastlogd_durability_unknown_records_total") == named[0]["last"] - named[0]["first"] + 1
+    status, page = daemon.get("/healthz")
+    assert (status, page.split("\n")[0]) == (200, "degraded") and "may not be on disk" in page
+    report = json.loads(daemon.ctl("status", "--json").stdout)["streams"][0]
+    assert (report["durability"], report["fail_overs"], report["sync_errors"] > 0) == ("interval", 1, True)
+    daemon.ctl("sync")
+    check_exactly_once(b"\n".join(daemon.cat()), 12_000)
+    daemon.verify()
+    assert daemon.stop() == 0
+    daemon.start()
+    check_exactly_once(b"\n".join(daemon.cat()), 12_000)
+    daemon.verify()
+
+
+def test_a_failed_sync_stops_the_daemon_where_that_is_wanted(idle_daemon):
+    idle_daemon.stream["durability"] = {"mode": "group", "on_failure": "stop"}
+    daemon = start_with_faults(idle_daemon, "fdatasync:error=EIO:when=3")
+    load = Load(daemon.connect, rate=500)
+    load.start()
+    assert daemon.process.wait(30) == 1
+    load.stop()
+    assert "durability.on_failure is stop" in daemon.stderr() and "stopped after" in daemon.stderr()
+    daemon.start()
+    daemon.verify()
+    assert daemon.cat() != []
+
+
+def test_group_makes_every_record_durable_without_an_interval(idle_daemon):
+    idle_daemon.stream["durability"] = {"mode": "group", "interval": "1h"}
+    daemon = idle_daemon.start()
+    Load(daemon.connect, count=1000).run()
+    daemon.quiesce(1000)
+
+    def is_durable():
+        stream = json.loads(daemon.ctl("status", "--json").stdout)["streams"][0]
+        return stream["durable"] == stream["committed"]
+    eventually(is_durable, 10)
+    now = daemon.metrics()
+    assert now.sum("fastlogd_sync_waiting_records") == 0
+    assert now.sum("fastlogd_sync_duration_seconds_count") == now.sum("fastlogd_syncs_total") > 0
+
+
+def test_dax_where_there_is_none_is_reported_as_group(idle_daemon):
+    idle_daemon.stream["durability"] = {"mode": "dax"}
+    daemon = idle_daemon.start()
+    assert "durability dax is not possible" in daemon.stderr()
+    stream = json.loads(daemon.ctl("status", "--json").stdout)["streams"][0]
+    assert (stream["durability"], stream["durability_wanted"]) == ("group", "dax")
+    assert 'durability="group"' in daemon.get("/metrics")[1]
+
+
+@pytest.mark.parametrize("call", ["fallocate", "rename", "fdatasync"])
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+def test_a_disk_that_fails_now_and_then_takes_nobody_down(idle_daemon, call, error):
+    idle_daemon.stream["when_full"] = "block"
+    daemon = start_with_faults(idle_daemon, f"{call}:error={error}:when=5+4")
+    load = Load(daemon.connect, rate=1e9, count=200_000)
+    load.start()
+    load.finish(90)
+    now = daemon.quiesce(200_000, 90)
+    assert (now.stored, now.dropped) == (200_000, 0)
+    check_exactly_once(b"\n".join(daemon.cat()), 200_000)
+    daemon.verify()
+    assert daemon.stop() == 0
