@@ -40,6 +40,15 @@ TEST(Health, HasFailedWhenAStoreHasFailedForGood) {
   EXPECT_THAT(health_page(condition), StartsWith("failed\nstream main: "));
 }
 
+TEST(Health, SaysWhatAFailedSyncHasLeftOnceItIsOvercome) {
+  Condition condition;
+  condition.streams = {{.name = "main", .fail_overs = 2, .unknown_records = 17}};
+  const Health health = judge(condition);
+  EXPECT_TRUE(health.alive);
+  EXPECT_STREQ(health.word(), "degraded");
+  EXPECT_THAT(health.reasons, ElementsAre(HasSubstr("2 of its segments failed to sync, 17 records")));
+}
+
 TEST(Health, HasFailedWhenAThreadHangs) {
   Condition condition;
   condition.stalled_threads = {"io 0"};

@@ -189,6 +189,28 @@ TEST(Registry, ShowsTheModeInForceAtTheTimeOfTheScrape) {
             1);
 }
 
+TEST(Registry, ShowsHowLongSyncsTookAndWhoWaitsForOne) {
+  Stages stages;
+  append::AppendCounters& counters = *stages.stream;
+  for (const std::int64_t nanos : {90'000LL, 100'000LL, 2'000'000LL, 60'000'000'000LL}) {
+    counters.sync_duration.add(nanos);
+  }
+  counters.sync_wishes.add(9);
+  counters.sync_wishes_settled.set(4);
+  const auto samples = parse(stages.registry.render());
+  const auto bucket = [&](const std::string& bound) {
+    return samples.at("fastlogd_sync_duration_seconds_bucket{stream=\"main\",le=\"" + bound + "\"}");
+  };
+  EXPECT_EQ(bucket("0.0001"), 2);
+  EXPECT_EQ(bucket("0.001"), 2);
+  EXPECT_EQ(bucket("0.0025"), 3);
+  EXPECT_EQ(bucket("10"), 3);
+  EXPECT_EQ(bucket("+Inf"), 4);
+  EXPECT_EQ(samples.at(R"(fastlogd_sync_duration_seconds_count{stream="main"})"), 4);
+  EXPECT_NEAR(samples.at(R"(fastlogd_sync_duration_seconds_sum{stream="main"})"), 60.00219, 1e-6);
+  EXPECT_EQ(samples.at(R"(fastlogd_sync_waiting_records{stream="main"})"), 5);
+}
+
 TEST(Registry, ShowsTheProcess) {
   const Stages stages;
   const auto samples = parse(stages.registry.render());
