@@ -169,7 +169,8 @@ TEST(Strictness, ChecksRanges) {
       {"streams: {main: {durability: {mode: fsync}}}\n",
        "main.yaml:1:37: 'fsync' is no mode; choose one of: none, interval, group, dax\n"},
       {"streams: {main: {durability: {sync_severity: critical}}}\n",
-       "main.yaml:1:46: 'critical' is no sync_severity; choose one of: none, emerg, alert, crit, err, warning, notice, "
+       "main.yaml:1:46: 'critical' is no sync_severity; choose one of: none, emerg, alert, crit, err, "
+       "warning, notice, "
        "info, debug\n"},
       {"streams: {main: {durability: {on_failure: retry}}}\n",
        "main.yaml:1:43: 'retry' is no on_failure; choose one of: fail-over, stop\n"},
