@@ -199,7 +199,8 @@ void Section::duration(std::string_view key, std::chrono::nanoseconds& into, std
   std::chrono::nanoseconds value{};
   if (!read_duration(key, value)) return;
   if (value < min || value > max) {
-    complain(key, fmt::format("'{}' must be from {} to {}", key, format_duration(min), format_duration(max)));
+    const std::string from = min.count() == 0 ? "0" : format_duration(min);
+    complain(key, fmt::format("'{}' must be from {} to {}", key, from, format_duration(max)));
   } else {
     into = value;
   }

@@ -165,7 +165,7 @@ TEST(Strictness, ChecksRanges) {
       {"streams: {main: {durability: {interval: 2h}}}\n",
        "main.yaml:1:41: 'interval' must be from 1ms to 1h\n"},
       {"streams: {main: {durability: {group_window: 1s}}}\n",
-       "main.yaml:1:45: 'group_window' must be from 0s to 100ms\n"},
+       "main.yaml:1:45: 'group_window' must be from 0 to 100ms\n"},
       {"streams: {main: {durability: {mode: fsync}}}\n",
        "main.yaml:1:37: 'fsync' is no mode; choose one of: none, interval, group, dax\n"},
       {"streams: {main: {durability: {sync_severity: critical}}}\n",
