@@ -11,6 +11,7 @@
 #include "append/sync_thread.hpp"
 #include "base/diagnostics.hpp"
 #include "segment/control_file.hpp"
+#include "segment/disk_check.hpp"
 #include "segment/segment_file.hpp"
 
 namespace fastlogd::append {
@@ -49,6 +50,33 @@ bool has_huge_pages(const void* address) {
     if (line.starts_with("VmFlags:")) return false;
   }
   return false;
+}
+
+void report(const std::string& directory, const std::vector<segment::RecoveryNote>& notes) {
+  for (const segment::RecoveryNote& note : notes) {
+    diag::log(note.damage ? diag::Level::error : diag::Level::warning, "recovery of {}: {}: {}", directory,
+              note.file, note.text);
+  }
+}
+
+/// Where records may have been acknowledged as durable, what the last run left is first held against the disk.
+Result<segment::RecoveryReport> recover(FileSystem& files, const StreamOptions& options,
+                                        const segment::DirectoryLock& lock) {
+  segment::DiskCheck check;
+  if (options.durability.mode != DurabilityMode::none) {
+    check = segment::confirm_on_disk(files, options.directory, segment::current_boot_id());
+  }
+  report(options.directory, check.notes);
+  auto recovered = segment::recover(files, options.directory, lock.log_uuid());
+  if (!recovered) return recovered;
+  report(options.directory, recovered->notes);
+  if (check.unknown_from && check.unknown_from->value < recovered->next_sequence) {
+    recovered->gaps.push_back({.reason = ingress::LossReason::durability_unknown,
+                               .first = *check.unknown_from,
+                               .last = Sequence{recovered->next_sequence - 1},
+                               .to_ns = realtime_ns()});
+  }
+  return recovered;
 }
 
 /// Nothing maps the disk's own memory yet, so what was asked to be dax is synced as a group is: acknowledged only after
@@ -139,12 +167,8 @@ Result<std::unique_ptr<StreamStore>> StreamStore::open(std::shared_ptr<const Str
   if (auto done = files.make_directories(directory, kDirectoryMode); !done) return done.error();
   auto lock = segment::DirectoryLock::acquire(files, directory);
   if (!lock) return lock.error();
-  auto recovered = segment::recover(files, directory, lock->log_uuid());
+  auto recovered = recover(files, *options, *lock);
   if (!recovered) return recovered.error();
-  for (const segment::RecoveryNote& note : recovered->notes) {
-    diag::log(note.damage ? diag::Level::error : diag::Level::warning, "recovery of {}: {}: {}", directory,
-              note.file, note.text);
-  }
   auto control = segment::ControlWriter::create(environment.runtime_directory, options->name,
                                                 {.log_uuid = recovered->log_uuid,
                                                  .boot_id = segment::current_boot_id(),
