@@ -200,7 +200,9 @@ TEST(GroupCommit, SixtyFourWaitersShareSyncs) {
   const TempDirectory directory;
   SyncedFileSystem files;
   files.delay_us = 20'000;
-  ClientsOf test(options_in(directory, DurabilityMode::group), files, kClients);
+  auto options = options_in(directory, DurabilityMode::group);
+  options.durability.group_window = milliseconds(100);  // a busy machine's clients come slowly
+  ClientsOf test(options, files, kClients);
   test.store->start();
   files.committed = [&] { return test.store->status().committed; };
   std::atomic<int> acknowledged{0};
@@ -216,8 +218,8 @@ TEST(GroupCommit, SixtyFourWaitersShareSyncs) {
   }
   EXPECT_EQ(acknowledged.load(), static_cast<int>(kClients) * kEach);
   const std::uint64_t syncs = test.store->counters().syncs.value();
-  // Everybody in one sync would be 10; twice as many if a first one always goes alone.
-  EXPECT_LE(syncs, 3U * kEach) << acknowledged.load() << " acknowledgements";
+  // One for everybody each time; about twice as many if a first one always went alone.
+  EXPECT_LE(syncs, kEach * 3U / 2) << acknowledged.load() << " acknowledgements";
   EXPECT_EQ(test.store->counters().sync_wishes.value(), kClients * kEach);
   EXPECT_TRUE(eventually([&] {
     return test.store->counters().sync_wishes_settled.value() == test.store->counters().sync_wishes.value();
