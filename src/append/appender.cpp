@@ -289,7 +289,7 @@ void Appender::fail_over() {
     unknown_below_ = next_sequence_;
   }
   publish();
-  partners_.fail_over.stated(writer_.index());
+  partners_.fail_over.stated(writer_.index(), next_sequence_);
   partners_.demand.ask();
 }
 

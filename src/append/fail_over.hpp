@@ -31,6 +31,8 @@ class FailOver {
   [[nodiscard]] bool is_stated() const { return state_.load(std::memory_order_acquire) == State::stated; }
   /// Index of the segment that begins with the statement; while is_stated().
   [[nodiscard]] std::uint64_t segment() const { return segment_; }
+  /// Of the first record behind the statement; while is_stated().
+  [[nodiscard]] std::uint64_t next_sequence() const { return next_sequence_; }
   void settle() { state_.store(State::idle, std::memory_order_relaxed); }
 
   // ---- Appender ----
@@ -38,8 +40,9 @@ class FailOver {
   [[nodiscard]] bool requested() const { return state_.load(std::memory_order_acquire) == State::requested; }
   [[nodiscard]] std::uint64_t first_unknown() const { return first_unknown_; }
   /// After the statement was published.
-  void stated(std::uint64_t segment) {
+  void stated(std::uint64_t segment, std::uint64_t next_sequence) {
     segment_ = segment;
+    next_sequence_ = next_sequence;
     state_.store(State::stated, std::memory_order_release);  // meets is_stated()
   }
 
@@ -48,6 +51,7 @@ class FailOver {
   std::atomic<State> state_{State::idle};
   std::uint64_t first_unknown_ = 0;  ///< owned by whose turn it is
   std::uint64_t segment_ = 0;
+  std::uint64_t next_sequence_ = 0;
 };
 
 }  // namespace fastlogd::append

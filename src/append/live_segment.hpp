@@ -43,9 +43,12 @@ class LiveSegments {
   }
   /// As remove(), and remembers that it failed: failed() says so for as long as anybody may ask.
   void remove_failed(std::uint64_t index) {
+    {
+      // First: who no longer finds it takes it for sealed.
+      const std::lock_guard lock(mutex_);
+      failed_.insert(index);
+    }
     remove(index);
-    const std::lock_guard lock(mutex_);
-    failed_.insert(index);
   }
   [[nodiscard]] bool failed(std::uint64_t index) const {
     const std::lock_guard lock(mutex_);

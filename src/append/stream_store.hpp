@@ -58,7 +58,8 @@ class StreamStore {
   [[nodiscard]] ring::WakeSignal& data_signal();
   /// How far the log is on disk, for who acknowledges. Lives as long as the store.
   [[nodiscard]] const StreamProgress& progress() const;
-  /// Any thread but the store's own: waits until everything committed at the call is durable.
+  /// Any thread but the store's own: waits until everything committed at the call is durable. A sync that has failed
+  /// since the last call is told once.
   [[nodiscard]] Result<> sync(std::chrono::nanoseconds timeout);
   /// Any thread: the appender goes on in a new segment soon.
   void rotate();

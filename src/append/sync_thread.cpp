@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <utility>
 
 #include "base/clock.hpp"
 #include "base/diagnostics.hpp"
@@ -46,13 +47,17 @@ void SyncThread::stop() {
 
 Result<> SyncThread::sync(std::chrono::nanoseconds timeout) {
   const LogPosition from = partners_.progress.durable();
+  const std::uint64_t next = partners_.demand.next_sequence();  // not behind `to`
   const LogPosition to = partners_.control.committed();
-  if (from >= to) return {};
-  const auto outcome = [&] { return partners_.progress.state(from, to); };
+  const auto outcome = [&] { return from < to ? partners_.progress.state(from, to) : Durable::yes; };
   partners_.demand.ask();
   std::unique_lock lock(mutex_);
   const bool done = changed_.wait_for(lock, timeout, [&] { return ended_ || outcome() != Durable::pending; });
-  if (outcome() == Durable::unknown) return failure();
+  const bool untold = std::exchange(told_failures_, failures_) != failures_;
+  if (untold || outcome() == Durable::unknown) {
+    told_next_ = std::max(told_next_, next);
+    return failure();
+  }
   if (!done) return Error{std::make_error_code(std::errc::timed_out), "sync"};
   if (outcome() == Durable::pending) {
     return Error{std::make_error_code(std::errc::operation_canceled), "sync: the stream has stopped"};
@@ -184,6 +189,10 @@ void SyncThread::advance(const Round& round) {
 
 /// Final for everything behind the durable position.
 void SyncThread::fail(const Durability& durability) {
+  {
+    const std::lock_guard lock(mutex_);
+    ++failures_;
+  }
   partners_.counters.store_failed.store(true, std::memory_order_release);
   if (durability.on_failure == OnSyncFailure::stop) {
     add_unknown(kEndOfLog);
@@ -215,6 +224,11 @@ void SyncThread::request_fail_over() {
 /// The appender has begun a segment that says what happened. Everything before it stays unknown.
 void SyncThread::take_up_again() {
   resume_at_ = partners_.fail_over.segment();
+  {
+    const std::lock_guard lock(mutex_);
+    const bool more = partners_.fail_over.next_sequence() > told_next_;
+    if (more && told_failures_ == failures_) ++failures_;  // stored since, and before the new segment began
+  }
   partners_.fail_over.settle();
   add_unknown(LogPosition::of(resume_at_, 0));
   state_ = State::sound;

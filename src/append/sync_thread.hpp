@@ -54,7 +54,8 @@ class SyncThread {
   void start(const std::string& stream);
   /// One last round, then ends the thread.
   void stop();
-  /// Any thread but its own: waits until everything committed at the call is durable.
+  /// Any thread but its own: waits until everything committed at the call is durable. Says so when a sync has failed
+  /// since the last call, once, though the log may be durable again: as fsync(2) does.
   [[nodiscard]] Result<> sync(std::chrono::nanoseconds timeout);
 
  private:
@@ -104,9 +105,12 @@ class SyncThread {
   std::int64_t request_at_ns_ = 0;
 
   std::atomic<bool> stop_{false};
-  std::mutex mutex_;  ///< only for changed_
+  std::mutex mutex_;  ///< for changed_ and what follows
   std::condition_variable changed_;
   bool ended_ = false;
+  std::uint64_t failures_ = 0;
+  std::uint64_t told_failures_ = 0;  ///< what a caller of sync() has been told of
+  std::uint64_t told_next_ = 0;      ///< of records numbered below, at least
   std::thread thread_;
 };
 

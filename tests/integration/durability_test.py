@@ -81,6 +81,7 @@ def test_one_failed_sync_goes_on_in_a_new_segment_that_says_so(idle_daemon):
     assert (status, page.split("\n")[0]) == (200, "degraded") and "may not be on disk" in page
     report = json.loads(daemon.ctl("status", "--json").stdout)["streams"][0]
     assert (report["durability"], report["fail_overs"], report["sync_errors"] > 0) == ("interval", 1, True)
+    assert daemon.ctl("sync", check=False).returncode != 0, "the failure is told once"
     daemon.ctl("sync")
     check_exactly_once(b"\n".join(daemon.cat()), 12_000)
     daemon.verify()

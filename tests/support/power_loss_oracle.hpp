@@ -36,6 +36,12 @@ class PowerLossOracle {
     const std::lock_guard lock(mutex_);
     acknowledged_ = std::max(acknowledged_, sequence);
   }
+  /// A sync has failed: those behind the acknowledged ones, up to this, may be there or not, for good.
+  void refused(std::uint64_t sequence) {
+    const std::lock_guard lock(mutex_);
+    lost_.resize(std::max<std::size_t>(lost_.size(), sequence + 1));
+    for (std::uint64_t i = acknowledged_ + 1; i <= sequence; ++i) lost_[i] = true;
+  }
   /// A segment that ends with record `last` is about to be removed.
   void removed_up_to(std::uint64_t last) {
     const std::lock_guard lock(mutex_);
@@ -168,7 +174,7 @@ class PowerLossOracle {
   std::vector<std::string> texts_;
   std::uint64_t acknowledged_ = 0;
   std::uint64_t removed_ = 0;
-  std::vector<bool> lost_;  ///< by sequence; of earlier lives
+  std::vector<bool> lost_;  ///< by sequence; of earlier lives, or refused
 };
 
 }  // namespace fastlogd::test

@@ -17,6 +17,8 @@
 #include <gtest/gtest.h>
 
 #include "segment/control_file.hpp"
+#include "segment/segment_cursor.hpp"
+#include "segment/unsealed_scan.hpp"
 #include "support/faulty_file_system.hpp"
 #include "support/power_loss_oracle.hpp"
 #include "support/store_harness.hpp"
@@ -162,6 +164,7 @@ class World {
     const std::uint64_t all = oracle_.next_sequence() - 1;
     if (const auto synced = harness.store->sync(std::chrono::seconds(60)); !synced) {
       if (!habits_.syncs_fail) fail("sync: " + synced.error().message());
+      oracle_.refused(all);
       return;
     }
     oracle_.acknowledged(all);
@@ -171,8 +174,13 @@ class World {
     const std::string name = path.substr(path.rfind('/') + 1);
     const auto index = segment::parse_segment_name(name);
     if (!index) return;
-    const auto sealed = segment::open_segment(posix_file_system(), path.substr(0, path.rfind('/')), *index);
-    if (sealed && sealed->trailer) oracle_.removed_up_to(sealed->trailer->last_sequence);
+    auto cursor = segment::SegmentCursor::open(posix_file_system(), path.substr(0, path.rfind('/')), *index,
+                                               segment::Access::pread);
+    if (!cursor) return;
+    // One whose sync has failed has no trailer.
+    oracle_.removed_up_to(cursor->trailer()
+                              ? cursor->trailer()->last_sequence
+                              : segment::scan_unsealed(posix_file_system(), *cursor).last_sequence);
   }
 
   /// With the file system standing still, whichever thread this is.
