@@ -3,8 +3,10 @@
 
 #include <array>
 #include <atomic>
+#include <filesystem>
 #include <mutex>
 #include <optional>
+#include <string>
 
 #include "support/passing_file_system.hpp"
 
@@ -45,6 +47,8 @@ class FaultyFileSystem : public PassingFileSystem {
   }
   [[nodiscard]] std::uint64_t calls(Op op) const { return calls_[index(op)].load(); }
   [[nodiscard]] std::uint64_t failures() const { return failures_.load(); }
+  /// A failing sync waits for a file of the log: one that is being prepared, at any time, does not take it away.
+  std::atomic<bool> spare_temporaries{false};
 
   Result<UniqueFd> open(const std::string& path, int flags, mode_t mode) override {
     if (const auto error = fault(Op::open)) return failed(*error, "open " + path);
@@ -71,6 +75,7 @@ class FaultyFileSystem : public PassingFileSystem {
     return PassingFileSystem::write_at(fd, bytes, offset);
   }
   Result<> sync_data(int fd) override {
+    if (spare_temporaries && is_temporary(fd)) return PassingFileSystem::sync_data(fd);
     if (const auto error = fault(Op::sync)) return failed(*error, "fdatasync");
     return PassingFileSystem::sync_data(fd);
   }
@@ -119,6 +124,13 @@ class FaultyFileSystem : public PassingFileSystem {
       }
     }
     return std::nullopt;
+  }
+
+  static bool is_temporary(int fd) {
+    std::error_code error;
+    return std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), error)
+        .native()
+        .ends_with(".tmp");
   }
 
   std::mutex mutex_;

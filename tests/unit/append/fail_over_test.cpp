@@ -60,6 +60,7 @@ class FailingStore {
                     std::make_shared<const StreamOptions>(options),
                     {.files = files, .runtime_directory = "/dev/shm", .gave_up = std::move(gave_up)})
                     .value()) {
+    files.spare_temporaries = true;
     harness.define_source(0, {.identifier = "x"});
     wait_until_prepared();
   }
