@@ -43,7 +43,8 @@ class FrameOutput {
 
   /// Memory of that offset. flushed <= offset < end().
   [[nodiscard]] std::byte* at(std::uint64_t offset) const {
-    return reinterpret_cast<std::byte*>(base_ + offset);
+    // base_ is where offset 0 would lie: no pointer, because a staging buffer holds only a window behind it.
+    return reinterpret_cast<std::byte*>(base_ + offset);  // NOLINT(performance-no-int-to-ptr)
   }
   [[nodiscard]] std::uint64_t end() const { return end_; }
   /// Moves the window so that [offset, offset + bytes) lies in it and is zero; at most kStagingBytes. All bytes
