@@ -15,7 +15,7 @@ BAD = {
     "bad size": b"streams: {main: {directory: /tmp/x, segment_bytes: 64 apples}}\n",
     "not a power of two": b"streams: {main: {directory: /tmp/x, segment_bytes: 3MiB}}\n",
     "bad duration": b"streams: {main: {directory: /tmp/x, durability: {mode: interval, interval: soon}}}\n",
-    "a mode of later": b"streams: {main: {directory: /tmp/x, durability: {mode: group}}}\n",
+    "an unknown mode": b"streams: {main: {directory: /tmp/x, durability: {mode: fsync}}}\n",
     "unknown transport": b"listeners: [{name: a, transport: pigeon, stream: main}]\n",
     "listener without stream": b"streams: {main: {directory: /tmp/x}}\nlisteners: [{name: a, transport: tcp, address: 127.0.0.1, port: 1, stream: other}]\n",
     "two listeners of one name": b"listeners:\n  - {name: a, transport: unix-stream, path: /tmp/a, stream: main}\n  - {name: a, transport: unix-stream, path: /tmp/b, stream: main}\n",
