@@ -302,6 +302,9 @@ void Appender::give_up_active() {
 
 // Walk 6: from here on readers can see it.
 void Appender::publish() {
+  // A store that the file refused must not be published. Until such a segment is given up alone, the process ends, as an
+  // unguarded SIGBUS would end it, and the next start recovers.
+  if (active_ != nullptr) FASTLOGD_CHECK(writer_.flush());
   partners_.control.set_committed(writer_.position());
   if (wanting_ != 0) partners_.counters.sync_wishes.add(wanting_);
   partners_.demand.published(next_sequence_, std::exchange(wanting_, 0));
