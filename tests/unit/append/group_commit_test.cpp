@@ -160,7 +160,7 @@ void hold_against_model(SyncedFileSystem& files, const StreamOptions& options, s
   std::this_thread::sleep_for(milliseconds(20));
   done = true;
   observer.join();
-  EXPECT_GT(durable, 0U);
+  EXPECT_GT(durable, 10U);
   if (files.fail_one_in != 0) {
     EXPECT_GT(unknown, 0U);
   } else {
@@ -190,7 +190,7 @@ TEST(GroupCommit, NeverAcknowledgesInASegmentAfterItsFirstFailedSync) {
   SyncedFileSystem files(random());
   files.delay_us = 500;
   files.fail_one_in = 25;
-  hold_against_model(files, options_in(directory, DurabilityMode::group), random, 1500);
+  hold_against_model(files, options_in(directory, DurabilityMode::group), random, 4000);
   EXPECT_GT(files.failures.load(), 0U);
 }
 
