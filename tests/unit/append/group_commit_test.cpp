@@ -47,6 +47,14 @@ bool eventually(const std::function<bool()>& done, int tries = 10000) {
   return done();
 }
 
+/// A store that is not started yet; the model follows how far it is committed.
+std::unique_ptr<StreamStore> open_watched(const StreamOptions& options, SyncedFileSystem& files) {
+  auto opened = StreamStore::open(std::make_shared<const StreamOptions>(options),
+                                  {.files = files, .runtime_directory = "/dev/shm"});
+  files.committed = [&store = *opened.value()] { return store.status().committed; };
+  return std::move(opened.value());
+}
+
 /// One client: a ring, and what its io thread would see of its records.
 struct Client {
   std::unique_ptr<ring::ByteRing> ring = ring::ByteRing::create(limits::kRingBytesMin).value();
@@ -59,10 +67,8 @@ struct Client {
 
 class ClientsOf {
  public:
-  ClientsOf(const StreamOptions& options, FileSystem& files, std::size_t count) {
-    auto opened = StreamStore::open(std::make_shared<const StreamOptions>(options),
-                                    {.files = files, .runtime_directory = "/dev/shm"});
-    store = std::move(opened.value());
+  ClientsOf(const StreamOptions& options, SyncedFileSystem& files, std::size_t count)
+      : store(open_watched(options, files)) {
     for (std::size_t i = 0; i < count; ++i) {
       Client& client = *clients.emplace_back(std::make_unique<Client>());
       store->attach({.ring = client.ring.get(),
@@ -124,8 +130,7 @@ class ClientsOf {
 /// Sends blocks of random sizes and holds every answer against the model, over rolls.
 void hold_against_model(SyncedFileSystem& files, const StreamOptions& options, std::mt19937_64& random,
                         int blocks) {
-  StoreHarness harness(options, files);
-  files.committed = [&] { return harness.store->status().committed; };
+  StoreHarness harness(open_watched(options, files));
   harness.define_source(0, {.identifier = "x"});
   harness.like.flags.bits = ingress::kSync;
   std::vector<LogPosition> points{harness.store->status().committed};
@@ -204,7 +209,6 @@ TEST(GroupCommit, SixtyFourWaitersShareSyncs) {
   options.durability.group_window = milliseconds(100);  // a busy machine's clients come slowly
   ClientsOf test(options, files, kClients);
   test.store->start();
-  files.committed = [&] { return test.store->status().committed; };
   std::atomic<int> acknowledged{0};
   {
     std::vector<std::jthread> threads;
@@ -235,7 +239,6 @@ TEST(GroupCommit, OneClientWaitsForNobodyElse) {
   options.durability.group_window = milliseconds(100);
   ClientsOf test(options, files, 1);
   test.store->start();
-  files.committed = [&] { return test.store->status().committed; };
   std::vector<std::int64_t> took;
   for (int i = 0; i < 21; ++i) {
     const std::int64_t began = monotonic_ns();
@@ -282,10 +285,9 @@ TEST(Wishes, OfASenderOrASeverityAreSyncedAtOnceInEveryMode) {
 TEST(Dax, WhereItIsNotPossibleIsReportedAndSyncsAsAGroupDoes) {
   const TempDirectory directory;
   SyncedFileSystem files;
-  StoreHarness harness(options_in(directory, DurabilityMode::dax), files);
+  StoreHarness harness(open_watched(options_in(directory, DurabilityMode::dax), files));
   EXPECT_EQ(harness.store->status().durability, DurabilityMode::group);
   harness.define_source(0, {.identifier = "x"});
-  files.committed = [&] { return harness.store->status().committed; };
   harness.send({"a record"});
   ASSERT_TRUE(harness.wait_until_stored(1));
   EXPECT_TRUE(
