@@ -11,6 +11,7 @@ import threading
 import time
 
 from support.daemon import Daemon
+from support.native import NativeSender
 
 
 class _ControlConnection(http.client.HTTPConnection):
@@ -97,6 +98,34 @@ class SyncedLines:
         self._ticks += 1
         while self.daemon.metrics().sum(cycles) == now.sum(cycles):
             time.sleep(0.001)
+
+
+class NativeSenders:
+    """Senders of the native protocol, each on a connection of its own, each record acknowledged by the daemon.
+
+    `taken_for_synced`: what counts as acknowledged; "stored" is what a test of a power loss has to catch.
+    """
+
+    def __init__(self, daemon: Daemon, senders: int, seed: int, taken_for_synced: str = "synced"):
+        self.names = [f"n{i}" for i in range(senders)]
+        self._senders = [NativeSender(daemon.connect, name, taken_for_synced, seed + i) for i, name in enumerate(self.names)]
+
+    @property
+    def failure(self) -> BaseException | None:
+        return next((sender.failure for sender in self._senders if sender.failure), None)
+
+    def start(self) -> "NativeSenders":
+        for sender in self._senders:
+            sender.start()
+        return self
+
+    def stop(self) -> None:
+        for sender in self._senders:
+            sender.stop()
+
+    def counts(self) -> list[int]:
+        """What is acknowledged now, one number a sender."""
+        return [sender.acknowledged for sender in self._senders]
 
 
 def what_is_missing(found: bytes, names: list[str], acknowledged: list[int], removed: bool = False) -> str:

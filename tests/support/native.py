@@ -1,0 +1,136 @@
+"""A sender that speaks the native protocol, written from src/wire/FORMAT.md.
+
+It numbers its records from 1, knows how far they are stored and synced, and after a broken connection may go on with the
+first that was not acknowledged. Record n reads `NAME-<n-1> filling`.
+"""
+
+import random
+import select
+import socket
+import struct
+import threading
+import time
+
+MAGIC = bytes.fromhex("f5666c6f670d0a00")
+HELLO, BATCH = 1, 2
+WELCOME, ACK, REFUSED, ERROR = 129, 130, 131, 132
+WANTED = {"nothing": 0, "stored": 1, "synced": 2}
+USER_INFO = 14
+WINDOW_RECORDS = 4000
+
+
+def padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 8)
+
+
+def message(kind: int, detail: int, number: int, body: bytes = b"") -> bytes:
+    body = padded(body)
+    return struct.pack("<IBBHQ", 16 + len(body), kind, detail, 0, number) + body
+
+
+def hello(first: int, identifier: bytes) -> bytes:
+    return message(HELLO, 0, first, struct.pack("<HHIBB6x", 1, 1, 0, len(identifier), 0) + identifier)
+
+
+def record(text: bytes) -> bytes:
+    return padded(struct.pack("<IIBBBBB3x", len(text), 0, USER_INFO, 0, 0, 0, 0) + text)
+
+
+def batch(first: int, wanted: str, texts: list[bytes]) -> bytes:
+    return message(BATCH, WANTED[wanted], first, struct.pack("<II", len(texts), 0) + b"".join(map(record, texts)))
+
+
+class NativeSender(threading.Thread):
+    """One connection and its records. `resends`: connects again when it breaks, until stopped."""
+
+    def __init__(self, connect, name: str, wanted: str, seed: int, resends: bool = False):
+        super().__init__(daemon=True)
+        self.name = name
+        self.stored = self.synced = 0  # cumulative, as the daemon said it
+        self.refused: list[tuple[int, int, int]] = []
+        self.sent = 0
+        self.reconnections = 0
+        self.failure: BaseException | None = None
+        self._connect, self._wanted, self._resends = connect, wanted, resends
+        self._chance = random.Random(seed)
+        self._ends, self._pauses = threading.Event(), threading.Event()
+        self._received = b""
+
+    # Any thread.
+
+    @property
+    def acknowledged(self) -> int:
+        return self.synced if self._wanted == "synced" else self.stored
+
+    def stop(self) -> None:
+        self._ends.set()
+        self.join(60)
+
+    def finish(self, timeout: float = 60) -> None:
+        """Sends no more, waits until everything sent has been acknowledged, and ends."""
+        self._pauses.set()
+        end = time.monotonic() + timeout
+        while self.acknowledged < self.sent:
+            assert self.failure is None, self.failure
+            assert time.monotonic() < end, f"{self.name}: {self.acknowledged} of {self.sent} acknowledged, {self.refused}"
+            time.sleep(0.005)
+        self.stop()
+
+    # Its own thread.
+
+    def run(self) -> None:
+        while not self._ends.is_set():
+            try:
+                with self._connect() as connection:
+                    self._converse(connection)
+            except OSError as error:
+                if not self._resends:
+                    self.failure = error
+                    return
+                self.reconnections += 1
+                self._ends.wait(0.01)
+            except AssertionError as error:
+                self.failure = error
+                return
+
+    def _converse(self, connection: socket.socket) -> None:
+        self._received = b""
+        next_number = self.acknowledged + 1
+        connection.sendall(MAGIC + hello(next_number, b"native"))
+        while not self._ends.is_set():
+            full = next_number - 1 - self.acknowledged >= WINDOW_RECORDS or (self._pauses.is_set() and next_number > self.sent)
+            readable, writable, _ = select.select([connection], [] if full else [connection], [], 0.02)
+            if readable:
+                self._read(connection)
+            if writable:
+                texts = [self._text(next_number + i) for i in range(self._chance.randrange(1, 30))]
+                connection.sendall(batch(next_number, self._wanted, texts))
+                next_number += len(texts)
+                self.sent = max(self.sent, next_number - 1)
+
+    def _text(self, number: int) -> bytes:
+        """The same for a number whenever it is sent, so that a test may compare."""
+        return f"{self.name}-{number - 1} ".encode() + b"f" * (number * 7919 % 1500)
+
+    def _read(self, connection: socket.socket) -> None:
+        piece = connection.recv(65536)
+        if not piece:
+            raise ConnectionError("the daemon has closed the connection")
+        self._received += piece
+        while len(self._received) >= 16:
+            length, kind, detail, _, number = struct.unpack_from("<IBBHQ", self._received)
+            assert length % 8 == 0 and length >= 16, self._received[:16].hex()
+            if len(self._received) < length:
+                return
+            self._take(kind, detail, number, self._received[16:length])
+            self._received = self._received[length:]
+
+    def _take(self, kind: int, detail: int, number: int, body: bytes) -> None:
+        if kind == ACK:
+            synced = struct.unpack_from("<Q", body)[0]
+            assert synced <= number, "synced passes stored"
+            self.stored, self.synced = max(self.stored, number), max(self.synced, synced)
+        elif kind == REFUSED:
+            self.refused.append((number, struct.unpack_from("<Q", body)[0], detail))
+        elif kind == ERROR:
+            raise ConnectionError(f"ERROR {detail}: {body[:number].decode(errors='replace')}")
