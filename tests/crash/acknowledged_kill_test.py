@@ -10,7 +10,7 @@ import re
 import time
 
 from support.daemon import Daemon
-from support.native import NativeSender
+from support.native_sender import NativeSender
 
 ROUNDS = int(os.environ.get("FASTLOGD_KILL_ROUNDS", "10"))
 SEED = int(os.environ.get("FASTLOGD_KILL_SEED", str(random.randrange(1 << 32))))

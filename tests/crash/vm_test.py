@@ -12,7 +12,6 @@ import subprocess
 import tempfile
 
 import pytest
-from support.daemon import BIN
 from vm import parts
 from vm.nvdimm import NvdimmTrial
 from vm.volatile_disk import Cut, VolatileDiskTrial
@@ -60,21 +59,6 @@ def chance():
     return random.Random(SEED)
 
 
-@pytest.fixture(scope="module")
-def acknowledged():
-    """Sends records and says what is acknowledged, with acknowledgements of its own where the programs under test have them."""
-    usage = subprocess.run([str(BIN / "fastlogctl"), "send", "--help"], capture_output=True, text=True, check=True).stdout
-    return SEND_ACKNOWLEDGED if "--print-acks" in usage else SEND_AND_SYNC
-
-
-def needs(folder: pathlib.Path, mode: str) -> None:
-    """Skips the test of a durability that the daemon under test refuses."""
-    path = folder / "needs.yaml"
-    path.write_bytes(files(mode)["fastlogd.yaml"])
-    if subprocess.run([str(BIN / "fastlogd"), "--check", "--config", str(path)], capture_output=True).returncode != 0:
-        pytest.skip(f"this fastlogd refuses durability {mode}")
-
-
 def files(mode: str, **more: bytes) -> dict[str, bytes]:
     """The configuration: small segments, so that every boot rolls and seals; nothing is ever removed."""
     stream = {"directory": "/log/main", "segment_bytes": "1MiB", "durability": {"mode": mode},
@@ -107,10 +91,9 @@ def check_nothing_lost(kind: str, cuts: list[Cut]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
-def test_P02_acknowledged_records_survive_a_power_cut_of_a_machine(folder, initramfs, acknowledged, chance, kind):
-    needs(folder, "group")
+def test_P02_acknowledged_records_survive_a_power_cut_of_a_machine(folder, initramfs, chance, kind):
     trial = VolatileDiskTrial(folder, kind, initramfs)
-    job = f"plain_disk {kind}\ndaemon\n" + acknowledged
+    job = f"plain_disk {kind}\ndaemon\n" + SEND_ACKNOWLEDGED
     check_nothing_lost(kind, [cut for _ in range(ROUNDS) for cut in cuts_of_a_boot(trial, job, files("group"), chance)])
 
 
@@ -119,10 +102,9 @@ def test_P02_what_a_sync_vouched_for_survives_a_power_cut_of_a_machine(folder, i
     check_nothing_lost("sync", cuts_of_a_boot(trial, "plain_disk ext4\ndaemon\n" + SEND_AND_SYNC, files("none"), chance))
 
 
-def test_P02_a_daemon_that_acknowledges_before_the_sync_is_caught_by_a_power_cut(folder, initramfs, liar, acknowledged, chance):
-    needs(folder, "group")
+def test_P02_a_daemon_that_acknowledges_before_the_sync_is_caught_by_a_power_cut(folder, initramfs, liar, chance):
     trial = VolatileDiskTrial(folder, "ext4", initramfs)
-    job = "plain_disk ext4\ndaemon LD_PRELOAD=/liar.so LIES=sync\n" + acknowledged
+    job = "plain_disk ext4\ndaemon LD_PRELOAD=/liar.so LIES=sync\n" + SEND_ACKNOWLEDGED
     cuts = cuts_of_a_boot(trial, job, files("group", liar=liar), chance)
     assert any(cut.lost for cut in cuts), "a daemon that does not sync was to lose what it acknowledged"
 
@@ -132,12 +114,11 @@ def test_P02_a_daemon_that_acknowledges_before_the_sync_is_caught_by_a_power_cut
 
 
 @pytest.fixture
-def boot_dax(folder, acknowledged, chance):
+def boot_dax(folder, chance):
     """boot_dax(trial, KIND and mount options, daemon): one boot up to its kill; what it found of the rounds before."""
-    needs(folder, "dax")
 
     def boot(trial: NvdimmTrial, kind: str, daemon: str = "daemon") -> list[int]:
-        found = trial.boot(f"dax_disk {kind}\n{daemon}\n", acknowledged, chance.uniform(0, 4))
+        found = trial.boot(f"dax_disk {kind}\n{daemon}\n", chance.uniform(0, 4))
         print(f"{kind}, {daemon}: {trial.acknowledged} acknowledged, {found} found")
         return found
 

@@ -11,7 +11,7 @@ import threading
 import time
 
 from support.daemon import Daemon
-from support.native import NativeSender
+from support.native_sender import NativeSender
 
 
 class _ControlConnection(http.client.HTTPConnection):

@@ -1,4 +1,4 @@
-"""A sender that speaks the native protocol, written from src/wire/FORMAT.md.
+"""A sender on a thread of its own that never stops sending, and knows what has been acknowledged to it.
 
 It numbers its records from 1, knows how far they are stored and synced, and after a broken connection may go on with the
 first that was not acknowledged. Record n reads `NAME-<n-1> filling`.
@@ -11,33 +11,10 @@ import struct
 import threading
 import time
 
-MAGIC = bytes.fromhex("f5666c6f670d0a00")
-HELLO, BATCH = 1, 2
-WELCOME, ACK, REFUSED, ERROR = 129, 130, 131, 132
-WANTED = {"nothing": 0, "stored": 1, "synced": 2}
-USER_INFO = 14
+from support.native_client import ACK, ERROR, REFUSED, STORED, SYNCED, batch, hello, record
+
+WANTED = {"stored": STORED, "synced": SYNCED}
 WINDOW_RECORDS = 4000
-
-
-def padded(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 8)
-
-
-def message(kind: int, detail: int, number: int, body: bytes = b"") -> bytes:
-    body = padded(body)
-    return struct.pack("<IBBHQ", 16 + len(body), kind, detail, 0, number) + body
-
-
-def hello(first: int, identifier: bytes) -> bytes:
-    return message(HELLO, 0, first, struct.pack("<HHIBB6x", 1, 1, 0, len(identifier), 0) + identifier)
-
-
-def record(text: bytes) -> bytes:
-    return padded(struct.pack("<IIBBBBB3x", len(text), 0, USER_INFO, 0, 0, 0, 0) + text)
-
-
-def batch(first: int, wanted: str, texts: list[bytes]) -> bytes:
-    return message(BATCH, WANTED[wanted], first, struct.pack("<II", len(texts), 0) + b"".join(map(record, texts)))
 
 
 class NativeSender(threading.Thread):
@@ -96,16 +73,16 @@ class NativeSender(threading.Thread):
     def _converse(self, connection: socket.socket) -> None:
         self._received = b""
         next_number = self.acknowledged + 1
-        connection.sendall(MAGIC + hello(next_number, b"native"))
+        connection.sendall(hello(next_number, b"native"))
         while not self._ends.is_set():
             full = next_number - 1 - self.acknowledged >= WINDOW_RECORDS or (self._pauses.is_set() and next_number > self.sent)
             readable, writable, _ = select.select([connection], [] if full else [connection], [], 0.02)
             if readable:
                 self._read(connection)
             if writable:
-                texts = [self._text(next_number + i) for i in range(self._chance.randrange(1, 30))]
-                connection.sendall(batch(next_number, self._wanted, texts))
-                next_number += len(texts)
+                records = [record(self._text(next_number + i)) for i in range(self._chance.randrange(1, 30))]
+                connection.sendall(batch(next_number, records, WANTED[self._wanted]))
+                next_number += len(records)
                 self.sent = max(self.sent, next_number - 1)
 
     def _text(self, number: int) -> bytes:
