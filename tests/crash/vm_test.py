@@ -118,7 +118,7 @@ def boot_dax(folder, chance):
     """boot_dax(trial, KIND and mount options, daemon): one boot up to its kill; what it found of the rounds before."""
 
     def boot(trial: NvdimmTrial, kind: str, daemon: str = "daemon") -> list[int]:
-        found = trial.boot(f"dax_disk {kind}\n{daemon}\n", chance.uniform(0, 4))
+        found = trial.boot(f"dax_disk {kind}\n{daemon}\n", SEND_ACKNOWLEDGED, chance.uniform(0, 4))
         print(f"{kind}, {daemon}: {trial.acknowledged} acknowledged, {found} found")
         return found
 
