@@ -11,7 +11,6 @@
 namespace fastlogd::append {
 namespace {
 
-constexpr std::int64_t kGapInterval = 100 * kNanosPerMilli;
 constexpr std::int64_t kClockStepBack = 10 * kNanosPerSecond;
 constexpr std::size_t kRingBudgetBytes = limits::kMiB;      // per ring and cycle
 constexpr std::uint64_t kPopulateAhead = 8 * limits::kMiB;  // ring the populator when less is left
@@ -25,7 +24,8 @@ Appender::Appender(Partners partners, LogStart start, std::unique_ptr<ring::Wake
       data_(std::move(data)),
       options_(partners.options),
       next_sequence_(start.next_sequence),
-      start_(std::move(start)) {
+      start_(std::move(start)),
+      writer_(partners.files, partners.persist) {
   writer_.follow(start_.order);
 }
 
@@ -46,7 +46,8 @@ void Appender::start(const std::string& stream) {
 void Appender::stop(std::int64_t deadline_ns) {
   stop_deadline_ns_.store(deadline_ns, std::memory_order_release);
   data_->interrupt();
-  if (thread_.joinable()) thread_.join();
+  if (thread_.joinable()) return thread_.join();
+  run();  // driven by do_work() so far
 }
 
 void Appender::run() {
@@ -147,16 +148,14 @@ bool Appender::store_block(Input& input, const ingress::EntryView& entry) {
     return false;
   }
   const std::size_t first = input.resume_at;
-  std::uint64_t bytes = 0;
   std::size_t at = first;
   const std::uint64_t from = writer_.offset();
   for (; at < messages.size(); ++at) {
     if (!store_record(input, entry, messages[at])) break;
-    bytes += messages[at].slice_bytes;
   }
-  if (sync_all_) wanting_ += at - first;
-  partners_.counters.stored_records.add(at - first);
-  partners_.counters.message_bytes.add(bytes);
+  (void)settle();
+  at -= std::exchange(taken_back_, 0);  // they are the last ones: every entry is a batch of its own
+  tally(messages.subspan(first, at - first));
   partners_.counters.stored_bytes.add(writer_.offset() >= from ? writer_.offset() - from : writer_.offset());
   input.resume_at = at == messages.size() ? 0 : at;
   if (at == messages.size()) return true;
@@ -164,6 +163,17 @@ bool Appender::store_block(Input& input, const ingress::EntryView& entry) {
   if (!drops_now()) return false;
   drop_rest(input, entry, DropReason::segment_full);
   return true;
+}
+
+/// Counts what a block has brought into the log.
+void Appender::tally(std::span<const ingress::Descriptor> messages) {
+  std::uint64_t bytes = 0;
+  for (const ingress::Descriptor& message : messages) {
+    bytes += message.slice_bytes;
+    if (wants_sync(message)) ++wanting_;
+  }
+  partners_.counters.stored_records.add(messages.size());
+  partners_.counters.message_bytes.add(bytes);
 }
 
 bool Appender::store_record(Input& input, const ingress::EntryView& entry,
@@ -184,17 +194,15 @@ bool Appender::store_record(Input& input, const ingress::EntryView& entry,
     if (input.sources->resolve(message.source_slot, writer_, record.source) && writer_.append(record))
         [[likely]] {
       ++next_sequence_;
-      if (wants_sync(message)) ++wanting_;
       return true;
     }
     if (!roll(segment::OpenReason::roll)) return false;
   }
 }
 
-/// By itself; with sync_all_ the whole block does.
 bool Appender::wants_sync(const ingress::Descriptor& message) const {
-  return !sync_all_ &&
-         (message.sync() || static_cast<std::int8_t>(message.priority.severity()) <= sync_severity_);
+  return sync_all_ || message.sync() ||
+         static_cast<std::int8_t>(message.priority.severity()) <= sync_severity_;
 }
 
 /// With drop-newest, and only when the housekeeper has found the disk full.
@@ -223,10 +231,6 @@ bool Appender::ensure_segment() {
   LiveSegment* first = partners_.supply.take();
   if (first == nullptr) return false;
   begin(*first, segment::OpenReason::start);
-  for (const segment::Gap& gap : start_.gaps) {
-    if (writer_.append_gap(gap)) partners_.counters.gap_frames.add();
-  }
-  start_.gaps.clear();
   publish();
   return true;
 }
@@ -242,7 +246,7 @@ void Appender::begin(LiveSegment& next, segment::OpenReason reason) {
   active_ = &next;
   starved_ = false;
   writer_.start(next.file, open, realtime_ns());
-  start_.previous_uuid = next.file.header.segment_uuid;
+  for (const segment::Gap& gap : start_.gaps) (void)writer_.append_gap(gap);
   partners_.housekeeper.ring();
   partners_.populator.ring_once();
 }
@@ -250,47 +254,72 @@ void Appender::begin(LiveSegment& next, segment::OpenReason reason) {
 /// SEAL into the old, OPEN into the new, and nothing published in between: readers find both or neither.
 bool Appender::roll(segment::OpenReason reason) {
   if (lost_ && reason != segment::OpenReason::failed) return false;
-  LiveSegment* next = partners_.supply.take();
-  if (next == nullptr) {
+  if (next_ == nullptr) next_ = partners_.supply.take();
+  if (next_ == nullptr) {
     if (!starved_) partners_.counters.waits_for_segment.add();
     starved_ = true;
     return false;
   }
-  seal_active(next->file.header.index);
-  begin(*next, reason);
+  if (!seal_active(next_->file.header.index)) return false;
+  begin(*std::exchange(next_, nullptr), reason);
   partners_.counters.rolls.add();
   return true;
 }
 
-void Appender::seal_active(std::uint64_t next_index) {
-  if (active_ == nullptr) return;
-  if (!lost_) writer_.seal(next_index);
-  start_.previous_end_offset = writer_.offset();
+bool Appender::seal_active(std::uint64_t next_index) {
+  if (active_ == nullptr) return true;
+  if (!lost_) {
+    writer_.seal(next_index);
+    if (!settle() && next_index != 0) return false;
+  }
+  if (writer_.offset() > segment::kHeaderBytes) {  // else not even its OPEN could be stored
+    start_.previous_uuid = active_->file.header.segment_uuid;
+    start_.previous_end_offset = writer_.offset();
+  }
   active_->trailer = writer_.trailer();
   if (next_index == 0) publish();
   lost_ = false;
   active_->retired.store(true, std::memory_order_release);
   active_ = nullptr;
   partners_.housekeeper.ring();
+  return true;
 }
 
 /// A sync has failed, or a store: goes on in a new segment that says from where on nobody knows what is on disk. Without
 /// a prepared one it stays where it is and tries again in the next cycle.
 void Appender::fail_over() {
-  if (partners_.supply.empty() || !roll(segment::OpenReason::failed)) return;
+  if ((next_ == nullptr && partners_.supply.empty()) || !roll(segment::OpenReason::failed)) return;
   const std::uint64_t first = partners_.fail_over.first_unknown();
   if (first < next_sequence_) {
     const segment::Gap gap{.reason = ingress::LossReason::durability_unknown,
                            .first = Sequence{first},
                            .last = Sequence{next_sequence_ - 1},
                            .to_ns = realtime_ns()};
-    if (writer_.append_gap(gap)) partners_.counters.gap_frames.add();
+    if (!writer_.append_gap(gap) || !settle()) return;  // again, in yet another segment
+    partners_.counters.gap_frames.add();
     partners_.counters.unknown_durability.add(next_sequence_ - std::max(first, unknown_below_));
     unknown_below_ = next_sequence_;
   }
   publish();
+  if (lost_) return;
   partners_.fail_over.stated(writer_.index(), next_sequence_);
   partners_.demand.ask();
+}
+
+/// Ends the writer's batch. False: a store has failed, for good in this segment. What the batch held is taken back, its
+/// numbers are given anew; the entry it came from is still in its ring.
+bool Appender::settle() {
+  if (lost_) [[unlikely]]
+    return false;
+  if (writer_.flush()) [[likely]]
+    return true;
+  diag::error("stream {}: segment {} takes no more stores: {}", options_.current().name, writer_.index(),
+              writer_.failure().message());
+  writer_.abandon();
+  taken_back_ += next_sequence_ - writer_.next_sequence();
+  next_sequence_ = writer_.next_sequence();
+  give_up_active();
+  return false;
 }
 
 /// Nothing is stored any more until the sync thread has asked for another segment.
@@ -302,9 +331,12 @@ void Appender::give_up_active() {
 
 // Walk 6: from here on readers can see it.
 void Appender::publish() {
-  // A store that the file refused must not be published. Until such a segment is given up alone, the process ends, as an
-  // unguarded SIGBUS would end it, and the next start recovers.
-  if (active_ != nullptr) FASTLOGD_CHECK(writer_.flush());
+  if (!settle()) [[unlikely]]
+    return;
+  if (!start_.gaps.empty()) [[unlikely]] {
+    partners_.counters.gap_frames.add(start_.gaps.size());
+    start_.gaps.clear();
+  }
   partners_.control.set_committed(writer_.position());
   if (wanting_ != 0) partners_.counters.sync_wishes.add(wanting_);
   partners_.demand.published(next_sequence_, std::exchange(wanting_, 0));
@@ -320,47 +352,6 @@ void Appender::report_progress(Input& input) {
   input.report.publish({.ring_position = input.end.ring->read(),
                         .log_position = partners_.control.committed(),
                         .last_sequence = next_sequence_ - 1});
-}
-
-// --- losses ---
-
-void Appender::report_losses(std::int64_t now_ns) {
-  if (now_ns < next_loss_check_ns_ || active_ == nullptr || lost_) return;
-  next_loss_check_ns_ = now_ns + kGapInterval / 4;
-  for (Input& input : inputs_) {
-    if (now_ns < input.next_gap_ns) continue;
-    for (std::size_t reason = 0; reason < ingress::kLossReasons; ++reason) {
-      const std::uint64_t total = input.end.loss->by_reason[reason].value();
-      if (total == input.reported[reason]) continue;
-      report_loss(input, reason, total - input.reported[reason]);
-      input.next_gap_ns = now_ns + kGapInterval;
-    }
-  }
-  if (!drops_now()) report_dropped();
-}
-
-/// What left a ring and found no place. A GAP needs no new segment: room for one is always kept.
-void Appender::report_dropped() {
-  if (dropped_ == 0 || active_ == nullptr || lost_) return;
-  const segment::Gap gap{
-      .reason = dropped_why_, .count = dropped_, .from_ns = writer_.last_time_ns(), .to_ns = realtime_ns()};
-  if (!writer_.append_gap(gap)) return;
-  dropped_ = 0;
-  partners_.counters.gap_frames.add();
-  publish();
-}
-
-void Appender::report_loss(Input& input, std::size_t reason, std::uint64_t count) {
-  const segment::Gap gap{.reason = static_cast<ingress::LossReason>(reason),
-                         .count = count,
-                         .from_ns = writer_.last_time_ns(),
-                         .to_ns = realtime_ns()};
-  if (!writer_.append_gap(gap)) {
-    if (!roll(segment::OpenReason::roll) || !writer_.append_gap(gap)) return;
-  }
-  input.reported[reason] += count;
-  partners_.counters.gap_frames.add();
-  publish();
 }
 
 }  // namespace fastlogd::append

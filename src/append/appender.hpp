@@ -51,11 +51,14 @@ struct LogStart {
   std::vector<segment::Gap> gaps;  ///< to be written behind the first OPEN
 };
 
-/// Stamps, numbers, checksums and publishes. Never opens, allocates, maps or syncs a file, never waits for a client.
+/// Stamps, numbers, checksums and publishes. Never opens, allocates, maps or syncs a file, never waits for a client;
+/// writes one only with `write: pwrite`.
 /// Its thread owns: every attached ring's read end, the sequence numbers, the active segment, committed_pos.
 class Appender {
  public:
   struct Partners {
+    FileSystem& files;  ///< written through with `write: pwrite` alone
+    Persist& persist;
     const SnapshotBox<StreamOptions>& options;
     segment::ControlWriter& control;
     SegmentSupply& supply;
@@ -86,7 +89,8 @@ class Appender {
   [[nodiscard]] std::size_t do_work();
   /// Takes the first segment if one is ready; true once there is one.
   [[nodiscard]] bool ensure_segment();
-  void seal_active(std::uint64_t next_index);
+  /// False: the SEAL could not be stored, the segment stays until a fail-over. Without a next one it is left anyway.
+  bool seal_active(std::uint64_t next_index);
 
  private:
   struct Input {
@@ -105,9 +109,11 @@ class Appender {
   [[nodiscard]] bool store_block(Input& input, const ingress::EntryView& entry);
   [[nodiscard]] bool store_record(Input& input, const ingress::EntryView& entry,
                                   const ingress::Descriptor& message);
+  void tally(std::span<const ingress::Descriptor> messages);
   [[nodiscard]] bool wants_sync(const ingress::Descriptor& message) const;
   [[nodiscard]] bool roll(segment::OpenReason reason);
   void fail_over();
+  [[nodiscard]] bool settle();
   void give_up_active();
   void begin(LiveSegment& next, segment::OpenReason reason);
   void publish();
@@ -126,12 +132,14 @@ class Appender {
   LogStart start_;
   segment::SegmentWriter writer_;
   LiveSegment* active_ = nullptr;
+  LiveSegment* next_ = nullptr;  ///< taken from the supply by a roll that failed
   std::int64_t next_loss_check_ns_ = 0;
   bool starved_ = false;   ///< the last attempt to roll found no prepared segment
   bool lost_ = false;      ///< the active segment takes no more stores, not even a SEAL
   bool sync_all_ = false;  ///< the options at the top of this cycle: every record wants a sync
   std::int8_t sync_severity_ = Durability::kNoSeverity;
-  std::uint64_t wanting_ = 0;  ///< records stored since the last publish() that want a sync
+  std::uint64_t taken_back_ = 0;  ///< records of the entry at hand that a failed store took back
+  std::uint64_t wanting_ = 0;     ///< records stored since the last publish() that want a sync
   std::uint64_t unknown_below_ =
       0;                       ///< records numbered below have been named by a GAP of unknown durability
   std::uint64_t dropped_ = 0;  ///< behind the ring, not yet told by a GAP

@@ -18,10 +18,28 @@ constexpr std::int64_t kRetryInterval = 250 * kNanosPerMilli;
 constexpr std::int64_t kRetentionInterval = kNanosPerSecond;
 constexpr std::chrono::milliseconds kRound{250};
 constexpr std::uint64_t kPopulateFirst = 16 * limits::kMiB;
+constexpr std::size_t kPopulateStep = 2 * limits::kMiB;
 
 bool is_full(const Error& error) {
   return error.code == std::errc::no_space_on_device ||
          error.code == std::error_code(EDQUOT, std::system_category());
+}
+
+segment::WriteMethod ordinary_method(const StreamOptions& options) {
+  return options.write == WriteBy::pwrite ? segment::WriteMethod::pwrite : segment::WriteMethod::mapping;
+}
+
+segment::WriteMethod wanted_method(const StreamOptions& options) {
+  return options.durability.mode == DurabilityMode::dax ? segment::WriteMethod::dax
+                                                        : ordinary_method(options);
+}
+
+/// For file systems where MADV_POPULATE_WRITE is refused: one byte of each page is stored, as it is.
+void touch_pages(const Mapping& mapping) {
+  for (std::size_t at = 0; at < mapping.size(); at += limits::kPageBytes) {
+    std::atomic_ref<std::uint8_t>(*reinterpret_cast<std::uint8_t*>(mapping.data() + at))
+        .fetch_or(0, std::memory_order_relaxed);
+  }
 }
 
 }  // namespace
@@ -36,7 +54,10 @@ Housekeeper::Housekeeper(Partners partners, const segment::RecoveryReport& recov
                .index = recovered.next_index,
                .epoch = recovered.epoch,
                .segment_bytes = options_.current().segment_bytes,
-               .boot_id = boot_id} {
+               .boot_id = boot_id,
+               .method = wanted_method(options_.current()),
+               .otherwise = ordinary_method(options_.current()),
+               .huge_pages = options_.current().write != WriteBy::small_pages} {
   for (const segment::SegmentInfo& info : recovered.segments) sealed_.add_sealed(info);
 }
 
@@ -103,17 +124,32 @@ Result<> Housekeeper::prepare_one() {
   if (!prepared) return prepared.error();
   auto segment = std::make_shared<LiveSegment>();
   segment->file = std::move(*prepared);
-#ifdef MADV_POPULATE_WRITE
-  const std::uint64_t first = std::min<std::uint64_t>(kPopulateFirst, segment->file.header.segment_bytes);
-  if (::madvise(segment->file.mapping.data(), first, MADV_POPULATE_WRITE) == 0)
-    segment->populated_to.store(first);
-#endif
+  populate(*segment);
   ++request_.index;
   partners_.live.add(segment);
   partners_.counters.segments_prepared.add();
   partners_.counters.disk_full.store(false, std::memory_order_release);
   if (!partners_.supply.put(segment.get())) spare_ = std::move(segment);
   return {};
+}
+
+/// The beginning, so that the appender finds it there; with dax all of it: a fault there allocates and waits for the
+/// journal (MAP_SYNC), and there is no page cache to fill up.
+void Housekeeper::populate(LiveSegment& segment) {
+  const Mapping& mapping = segment.file.mapping;
+  if (!mapping || !partners_.populate_ahead) return;
+  const bool dax = segment.file.method == segment::WriteMethod::dax;
+  const std::size_t first = dax ? mapping.size() : std::min<std::size_t>(kPopulateFirst, mapping.size());
+  std::size_t done = 0;
+#ifdef MADV_POPULATE_WRITE
+  for (; done < first; done += std::min(kPopulateStep, first - done)) {
+    const std::size_t bytes = std::min(kPopulateStep, first - done);
+    if (::madvise(mapping.data() + done, bytes, MADV_POPULATE_WRITE) != 0) break;
+  }
+#endif
+  if (done < first && !dax) return;
+  if (done < first) touch_pages(mapping);
+  segment.populated_to.store(dax ? LiveSegment::kAllPopulated : first);
 }
 
 /// After a segment could not be prepared. True: something was deleted, try again at once.

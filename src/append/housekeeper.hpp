@@ -34,6 +34,7 @@ class Housekeeper {
     Doorbell& bell;
     SyncDemand& demand;  ///< asked when a segment turns out to have failed
     AppendCounters& counters;
+    bool populate_ahead = true;
   };
   Housekeeper(Partners partners, const segment::RecoveryReport& recovered, segment::Uuid boot_id);
 
@@ -53,6 +54,7 @@ class Housekeeper {
   [[nodiscard]] Result<> seal_once(LiveSegment& segment);
   [[nodiscard]] bool prepare_ahead();
   [[nodiscard]] Result<> prepare_one();
+  void populate(LiveSegment& segment);
   [[nodiscard]] bool make_room(const Error& error, const StreamOptions& options);
   void remove_unused();
   void update_gauges();

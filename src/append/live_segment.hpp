@@ -15,6 +15,8 @@ namespace fastlogd::append {
 /// One segment from its preparation to its seal. The housekeeper makes and destroys it; between take and retire the
 /// appender writes into its mapping. Once `retired` is set the appender never touches it again.
 struct LiveSegment {
+  static constexpr std::uint64_t kAllPopulated = ~std::uint64_t{0};
+
   segment::PreparedSegment file;
   std::atomic<std::uint64_t> populated_to{0};  ///< populator: pages below are in the page cache, writable
   std::atomic<bool> retired{false};            ///< appender, with release, after `trailer`

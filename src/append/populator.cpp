@@ -45,18 +45,19 @@ bool Populator::populate_step() {
 #ifdef MADV_POPULATE_WRITE
   const LogPosition committed = control_.committed();
   const auto segment = live_.find(committed.segment());
-  if (!segment || segment->retired.load(std::memory_order_acquire)) return false;
+  if (!segment || segment->retired.load(std::memory_order_acquire) || !segment->file.mapping) return false;
   const std::uint64_t bytes = segment->file.header.segment_bytes;
   const std::uint64_t done = segment->populated_to.load(std::memory_order_relaxed);
   // What the appender has reached by itself needs no help any more.
   const std::uint64_t from = std::max(done, committed.offset() / kStep * kStep);
   if (from >= bytes || from >= committed.offset() + kAhead) {
-    if (from >= bytes) segment->populated_to.store(~std::uint64_t{0}, std::memory_order_relaxed);
+    if (from >= bytes) segment->populated_to.store(LiveSegment::kAllPopulated, std::memory_order_relaxed);
     return false;
   }
   const std::uint64_t n = std::min(kStep, bytes - from);
   if (::madvise(segment->file.mapping.data() + from, n, MADV_POPULATE_WRITE) != 0) {
-    segment->populated_to.store(~std::uint64_t{0}, std::memory_order_relaxed);  // not here; don't ask again
+    segment->populated_to.store(LiveSegment::kAllPopulated,
+                                std::memory_order_relaxed);  // not here; don't ask again
     return false;
   }
   segment->populated_to.store(from + n, std::memory_order_relaxed);

@@ -14,6 +14,12 @@ namespace fastlogd::append {
 enum class DurabilityMode : std::uint8_t { none, interval, group, dax };
 /// What follows a failed fdatasync, which is final for its segment.
 enum class OnSyncFailure : std::uint8_t { fail_over, stop };
+/// How frames get into the active segment, unless durability `dax` is in force.
+enum class WriteBy : std::uint8_t {
+  mapping,      ///< stores into a mapping, with huge pages where the kernel has them for this file system
+  small_pages,  ///< the same with pages of 4 KiB: a sync writes less around few records
+  pwrite,       ///< a buffer and one pwrite(2) per batch
+};
 enum class WhenFull : std::uint8_t { delete_oldest, block, drop_newest };
 
 struct Durability {
@@ -47,6 +53,7 @@ struct StreamOptions {
   std::string directory;
   std::uint64_t segment_bytes = limits::kSegmentBytesDefault;  ///< a power of two
   Durability durability;
+  WriteBy write = WriteBy::mapping;
   Retention retention;
   WhenFull when_full = WhenFull::delete_oldest;
   friend bool operator==(const StreamOptions&, const StreamOptions&) = default;

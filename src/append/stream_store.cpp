@@ -1,12 +1,9 @@
 #include "append/stream_store.hpp"
 
-#include <cinttypes>
-#include <cstdio>
-#include <fstream>
-
 #include <fmt/format.h>
 
 #include "append/housekeeper.hpp"
+#include "append/mapping_facts.hpp"
 #include "append/populator.hpp"
 #include "append/sync_thread.hpp"
 #include "base/diagnostics.hpp"
@@ -32,24 +29,6 @@ Result<std::unique_ptr<Doorbell>> make_doorbell() {
   auto signal = ring::WakeSignal::create();
   if (!signal) return signal.error();
   return std::make_unique<Doorbell>(std::move(*signal));
-}
-
-/// Whether the kernel gave huge pages to the mapping at `address`: smaps(5) says so, madvise's success does not.
-bool has_huge_pages(const void* address) {
-  std::ifstream smaps("/proc/self/smaps");
-  const std::string start = fmt::format("{:x}-", reinterpret_cast<std::uintptr_t>(address));
-  std::string line;
-  bool inside = false;
-  while (std::getline(smaps, line)) {
-    if (!inside) {
-      inside = line.starts_with(start);
-      continue;
-    }
-    std::uint64_t kib = 0;
-    if (std::sscanf(line.c_str(), "FilePmdMapped: %" SCNu64, &kib) == 1) return kib > 0;
-    if (line.starts_with("VmFlags:")) return false;
-  }
-  return false;
 }
 
 void report(const std::string& directory, const std::vector<segment::RecoveryNote>& notes) {
@@ -79,10 +58,10 @@ Result<segment::RecoveryReport> recover(FileSystem& files, const StreamOptions& 
   return recovered;
 }
 
-/// Nothing maps the disk's own memory yet, so what was asked to be dax is synced as a group is: acknowledged only after
-/// fdatasync.
-DurabilityMode in_force(DurabilityMode wanted) {
-  return wanted == DurabilityMode::dax ? DurabilityMode::group : wanted;
+/// What an acknowledgement waits for: without a MAP_SYNC mapping what was asked to be dax is synced as a group is.
+DurabilityMode in_force(DurabilityMode wanted, const LiveSegment* active) {
+  if (wanted != DurabilityMode::dax || active == nullptr) return wanted;
+  return active->file.method == segment::WriteMethod::dax ? wanted : DurabilityMode::group;
 }
 
 }  // namespace
@@ -106,7 +85,7 @@ class StreamStore::Parts {
     if (!ended) control.unlink_files();  // opened and never stopped: nobody else would
   }
 
-  Result<> build(std::function<void()> gave_up) {
+  Result<> build(const Environment& environment) {
     auto house_bell = make_doorbell();
     auto ahead_bell = make_doorbell();
     auto data = ring::WakeSignal::create();
@@ -118,18 +97,41 @@ class StreamStore::Parts {
     housekeeper_bell = std::move(*house_bell);
     populator_bell = std::move(*ahead_bell);
     demand = std::make_unique<SyncDemand>(std::move(*sync_bell));
-    appender = std::make_unique<Appender>(Appender::Partners{options, control, supply, *housekeeper_bell,
-                                                             *populator_bell, *demand, fail_over, counters},
-                                          log_start(recovered), std::move(*data));
+    appender = std::make_unique<Appender>(
+        Appender::Partners{files, environment.persist, options, control, supply, *housekeeper_bell,
+                           *populator_bell, *demand, fail_over, counters},
+        log_start(recovered), std::move(*data));
     housekeeper = std::make_unique<Housekeeper>(
-        Housekeeper::Partners{files, options, control, supply, live, *housekeeper_bell, *demand, counters},
+        Housekeeper::Partners{files, options, control, supply, live, *housekeeper_bell, *demand, counters,
+                              environment.populate_ahead},
         recovered, segment::current_boot_id());
     sync = std::make_unique<SyncThread>(
         SyncThread::Partners{files, options, live, control, *demand, fail_over, progress,
-                             appender->data_signal(), std::move(gave_up), counters},
+                             appender->data_signal(), environment.gave_up, counters},
         recovered.next_sequence);
     populator = std::make_unique<Populator>(live, control, *populator_bell);
-    return housekeeper->prepare_first();
+    own_thread = environment.own_thread;
+    populate_ahead = environment.populate_ahead;
+    if (auto done = housekeeper->prepare_first(); !done) return done;
+    report_dax();
+    return {};
+  }
+
+  /// Once, at start: what was asked and what is in force.
+  void report_dax() const {
+    const auto first = live.oldest();
+    if (options.load()->durability.mode != DurabilityMode::dax || !first) return;
+    const auto directory = options.load()->directory;
+    if (first->file.method != segment::WriteMethod::dax) {
+      diag::warning(
+          "stream {}: durability dax is not possible in {}: no MAP_SYNC there; group is in force, every "
+          "acknowledgement waits for fdatasync",
+          name, directory);
+      return;
+    }
+    diag::info("stream {}: durability dax is in force in {}: MAP_SYNC{}, {} and sfence", name, directory,
+               mapping_facts(first->file.mapping.data()).map_sync ? "" : " (VmFlags do not show sf)",
+               name_of(best_write_back()));
   }
 
   std::string name;
@@ -150,6 +152,8 @@ class StreamStore::Parts {
   std::unique_ptr<Housekeeper> housekeeper;
   std::unique_ptr<SyncThread> sync;
   std::unique_ptr<Populator> populator;
+  bool own_thread = true;
+  bool populate_ahead = true;
   bool running = false;
   bool ended = false;
 };
@@ -183,15 +187,9 @@ Result<std::unique_ptr<StreamStore>> StreamStore::open(std::shared_ptr<const Str
       !done) {
     return done.error();
   }
-  if (const DurabilityMode wanted = options->durability.mode; in_force(wanted) != wanted) {
-    diag::warning(
-        "stream {}: durability dax is not possible in {}; group is in force, every acknowledgement waits "
-        "for fdatasync",
-        options->name, directory);
-  }
   auto parts = std::make_unique<Parts>(std::move(options), files, std::move(*lock), std::move(*control),
                                        std::move(*recovered));
-  if (auto done = parts->build(environment.gave_up); !done) return done.error();
+  if (auto done = parts->build(environment); !done) return done.error();
   return std::unique_ptr<StreamStore>(new StreamStore(std::move(parts)));
 }
 
@@ -204,9 +202,9 @@ void StreamStore::start() {
   (void)parts_->appender->ensure_segment();  // its OPEN is published before anybody is told that the log runs
   parts_->control.set_state(segment::LogState::running);
   parts_->housekeeper->start(parts_->name);
-  parts_->populator->start(parts_->name);
+  if (parts_->populate_ahead) parts_->populator->start(parts_->name);
   parts_->sync->start(parts_->name);
-  parts_->appender->start(parts_->name);
+  if (parts_->own_thread) parts_->appender->start(parts_->name);
   parts_->running = true;
 }
 
@@ -228,6 +226,15 @@ void StreamStore::stop(std::chrono::nanoseconds bound) {
   parts_->ended = true;
 }
 
+std::size_t StreamStore::do_work() {
+  return parts_->appender->do_work();
+}
+LogPosition StreamStore::committed() const {
+  return parts_->control.committed();
+}
+LogPosition StreamStore::durable() const {
+  return parts_->control.durable();
+}
 ring::WakeSignal& StreamStore::data_signal() {
   return parts_->appender->data_signal();
 }
@@ -257,11 +264,15 @@ StoreStatus StreamStore::status() const {
   StoreStatus status{.committed = parts_->control.committed(),
                      .durable = parts_->control.durable(),
                      .oldest = parts_->control.oldest(),
-                     .durability = in_force(parts_->options.load()->durability.mode),
                      .control_path = parts_->control.control_path(),
                      .control_moved = parts_->control.moved()};
-  if (const auto active = parts_->live.find(status.committed.segment())) {
-    status.huge_pages = has_huge_pages(active->file.mapping.data());
+  const auto active = parts_->live.find(status.committed.segment());
+  status.durability = in_force(parts_->options.load()->durability.mode, active.get());
+  if (active) {
+    const MappingFacts facts = mapping_facts(active->file.mapping.data());
+    status.write = segment::name_of(active->file.method);
+    status.huge_pages = facts.huge_pages;
+    status.map_sync = facts.map_sync;
     status.populated_ahead = active->populated_to.load(std::memory_order_relaxed) != 0;
   }
   return status;

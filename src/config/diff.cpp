@@ -55,6 +55,7 @@ constexpr std::array kModeNames{"none", "interval", "group", "dax"};
 constexpr std::array kOnFailureNames{"fail-over", "stop"};
 constexpr std::array kSeverityNames{"none",    "emerg",  "alert", "crit", "err",
                                     "warning", "notice", "info",  "debug"};
+constexpr std::array kWriteNames{"mapping", "small-pages", "pwrite"};
 constexpr std::array kWhenFullNames{"delete-oldest", "block", "drop-newest"};
 constexpr std::array kLevelNames{"debug", "info", "warning", "error"};
 
@@ -70,7 +71,7 @@ void add_text_file(Flat& flat, const std::string& prefix, const follow::TextFile
 
 void add_stream(Flat& flat, const StreamConfig& stream) {
   const auto& [store, text] = stream;
-  const auto& [name, directory, segment_bytes, durability, retention, when_full] = store;
+  const auto& [name, directory, segment_bytes, durability, write, retention, when_full] = store;
   const auto& [mode, interval, group_window, sync_severity, on_failure] = durability;
   const auto& [bytes_max, age_max, keep_free] = retention;
   const std::string prefix = "streams." + name;
@@ -81,6 +82,7 @@ void add_stream(Flat& flat, const StreamConfig& stream) {
   flat[prefix + ".durability.group_window"] = duration_text(group_window);
   flat[prefix + ".durability.sync_severity"] = word(sync_severity + 1, kSeverityNames);
   flat[prefix + ".durability.on_failure"] = word(on_failure, kOnFailureNames);
+  flat[prefix + ".write"] = word(write, kWriteNames);
   flat[prefix + ".retention.bytes_max"] = bytes_text(bytes_max);
   flat[prefix + ".retention.age_max"] = duration_text(age_max);
   flat[prefix + ".retention.keep_free"] = bytes_text(keep_free);
@@ -137,8 +139,8 @@ std::string describe(const ingest::ListenerOptions& listener) {
 Applies applies_to(std::string_view path) {
   const auto within = [&](std::string_view section) { return path.starts_with(section); };
   if (path == "runtime_directory" || within("http.") || within("io.")) return Applies::needs_restart;
-  const bool fixed_in_stream =
-      path.ends_with(".directory") || path.ends_with(".segment_bytes") || path.ends_with(".durability.mode");
+  const bool fixed_in_stream = path.ends_with(".directory") || path.ends_with(".segment_bytes") ||
+                               path.ends_with(".durability.mode") || path.ends_with(".write");
   return within("streams.") && fixed_in_stream ? Applies::needs_restart : Applies::live;
 }
 

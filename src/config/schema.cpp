@@ -41,6 +41,9 @@ constexpr WordTable<std::int8_t, 9> kSyncSeverities{{{"none", append::Durability
                                                      {"notice", 5},
                                                      {"info", 6},
                                                      {"debug", 7}}};
+constexpr WordTable<append::WriteBy, 3> kWriteBy{{{"mapping", append::WriteBy::mapping},
+                                                  {"small-pages", append::WriteBy::small_pages},
+                                                  {"pwrite", append::WriteBy::pwrite}}};
 constexpr WordTable<append::WhenFull, 3> kWhenFull{{{"delete-oldest", append::WhenFull::delete_oldest},
                                                     {"block", append::WhenFull::block},
                                                     {"drop-newest", append::WhenFull::drop_newest}}};
@@ -110,6 +113,7 @@ StreamConfig read_stream(const Node& node, std::string_view name, std::string pa
   if (const Node* durability = section.find("durability")) {
     read_durability(*durability, section.path_of("durability"), stream.store.durability, log);
   }
+  section.word<append::WriteBy>("write", stream.store.write, kWriteBy);
   if (const Node* retention = section.find("retention")) {
     read_retention(*retention, section.path_of("retention"), stream.store.retention, log);
   }

@@ -32,6 +32,8 @@ json::object stream_object(const config::StreamConfig& stream, const append::Str
       {"directory", stream.store.directory},
       {"durability", mode.durability},
       {"durability_wanted", durability_name(stream.store.durability.mode)},
+      {"write", mode.write},
+      {"map_sync", status.map_sync},
       {"page_size", mode.page_size},
       {"populated_ahead", status.populated_ahead},
       {"stored_records", counters.stored_records.value()},

@@ -208,7 +208,7 @@ void Streams::observe(VitalSigns& signs, VitalSigns::Clock::time_point now) cons
 
 metrics::StreamMode Streams::mode_in_force(const append::StreamStore& store) {
   const append::StoreStatus status = store.status();
-  return {durability_name(status.durability), status.huge_pages ? "2MiB" : "4KiB"};
+  return {durability_name(status.durability), std::string(status.write), status.huge_pages ? "2MiB" : "4KiB"};
 }
 
 }  // namespace fastlogd::daemon

@@ -284,10 +284,15 @@ void Registry::Collector::collect_streams(Families& families) const {
              [](const auto& c) { return c.disk_bytes.load(std::memory_order_relaxed); });
   per_stream(Family::gauge("fastlogd_disk_full", "1 while no further segment can be prepared."),
              [](const auto& c) { return c.disk_full.load(std::memory_order_relaxed) ? 1 : 0; });
-  auto mode = Family::gauge("fastlogd_stream_mode_info", "Durability and page size in force; always 1.");
+  auto mode = Family::gauge("fastlogd_stream_mode_info",
+                            "Durability, way of writing and page size in force; always 1.");
   for (const Stream& stream : streams) {
     const StreamMode now = stream.mode();
-    mode.sample({{"stream", stream.name}, {"durability", now.durability}, {"page_size", now.page_size}}, 1);
+    mode.sample({{"stream", stream.name},
+                 {"durability", now.durability},
+                 {"write", now.write},
+                 {"page_size", now.page_size}},
+                1);
   }
   std::move(mode).append_to(families);
 }

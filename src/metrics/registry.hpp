@@ -25,6 +25,7 @@ struct ListenerLabels {
 /// What a stream really runs with, which may be less than what was asked for.
 struct StreamMode {
   std::string durability;  ///< none, interval, group, dax
+  std::string write;       ///< mapping, pwrite, dax
   std::string page_size;   ///< "4KiB", "2MiB"
 };
 

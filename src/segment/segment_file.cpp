@@ -50,18 +50,20 @@ Result<Mapping> map_sync(FileSystem& files, const PrepareRequest& request, int f
 
 Result<> map_for_writing(FileSystem& files, const PrepareRequest& request, PreparedSegment& segment) {
   segment.method = request.method;
-  if (request.method == WriteMethod::pwrite) return {};
   if (request.method == WriteMethod::dax) {
     if (auto mapping = map_sync(files, request, segment.fd.get())) {
       segment.mapping = std::move(*mapping);
       return {};
     }
-    segment.method = WriteMethod::mapping;
+    segment.method = request.otherwise;
   }
+  if (segment.method == WriteMethod::pwrite) return {};
   auto mapping = files.map(segment.fd.get(), 0, request.segment_bytes, PROT_READ | PROT_WRITE, MAP_SHARED);
   if (!mapping) return mapping.error();
   segment.mapping = std::move(*mapping);
-  segment.huge_pages_asked = ::madvise(segment.mapping.data(), request.segment_bytes, MADV_HUGEPAGE) == 0;
+  const int advice = request.huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE;
+  const bool taken = ::madvise(segment.mapping.data(), request.segment_bytes, advice) == 0;
+  segment.huge_pages_asked = taken && request.huge_pages;
   return {};
 }
 

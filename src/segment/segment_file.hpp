@@ -30,7 +30,7 @@ struct PreparedSegment {
   FileHeader header{};
   std::string path;
   UniqueFd fd;
-  WriteMethod method = WriteMethod::mapping;  ///< what is possible: dax falls back to mapping
+  WriteMethod method = WriteMethod::mapping;  ///< what is possible: dax needs MAP_SYNC
   Mapping mapping;                            ///< empty with pwrite
   bool huge_pages_asked = false;
 };
@@ -43,6 +43,8 @@ struct PrepareRequest {
   std::uint64_t segment_bytes = 0;
   Uuid boot_id{};
   WriteMethod method = WriteMethod::mapping;
+  WriteMethod otherwise = WriteMethod::mapping;  ///< where dax is not possible
+  bool huge_pages = true;                        ///< of an ordinary mapping, where there are any
 };
 
 /// Create as temporary, allocate, header, sync, rename, sync directory, map. On any error nothing stays

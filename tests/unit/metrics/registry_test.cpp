@@ -183,10 +183,13 @@ TEST(Registry, ShowsReloadsAndTheGenerationInForce) {
 
 TEST(Registry, ShowsTheModeInForceAtTheTimeOfTheScrape) {
   Stages stages;
+  stages.mode.write = "mapping";
   stages.mode.page_size = "2MiB";
   const auto samples = parse(stages.registry.render());
-  EXPECT_EQ(samples.at(R"(fastlogd_stream_mode_info{stream="main",durability="interval",page_size="2MiB"})"),
-            1);
+  EXPECT_EQ(
+      samples.at(
+          R"(fastlogd_stream_mode_info{stream="main",durability="interval",write="mapping",page_size="2MiB"})"),
+      1);
 }
 
 TEST(Registry, ShowsHowLongSyncsTookAndWhoWaitsForOne) {

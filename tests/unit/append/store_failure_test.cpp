@@ -1,0 +1,239 @@
+// A store or a write that the file system refuses: final for its segment, and nothing that was in a ring is lost.
+#include <fcntl.h>
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "append/stream_store.hpp"
+#include "segment/log_reader.hpp"
+#include "segment/segment_file.hpp"
+#include "support/passing_file_system.hpp"
+#include "support/store_harness.hpp"
+#include "support/temp_directory.hpp"
+
+namespace fastlogd::append {
+namespace {
+
+using test::StoreHarness;
+using test::TempDirectory;
+
+constexpr int kPerBlock = 20;
+constexpr std::uint64_t kSegmentBytes = 2 * limits::kMiB;
+
+/// Fails writes of frames (not of headers and trailers), as often as `failures` says.
+class SickFileSystem : public test::PassingFileSystem {
+ public:
+  Result<> write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) override {
+    const bool frames = offset >= segment::kHeaderBytes && offset < segment::frames_end(kSegmentBytes);
+    if (frames && bytes.size() > 8 && failures.load() > 0) {
+      failures.fetch_sub(1);
+      return Error{std::error_code(error, std::system_category()), "pwrite"};
+    }
+    return PassingFileSystem::write_at(fd, bytes, offset);
+  }
+  std::atomic<int> failures{0};
+  int error = EIO;
+};
+
+bool eventually(const std::function<bool()>& done) {
+  for (int i = 0; i < 10000 && !done(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  return done();
+}
+
+struct Sent {
+  explicit Sent(StoreHarness& to) : harness(to) { harness.define_source(0, {.identifier = "x"}); }
+  void blocks(int count) {
+    for (int i = 0; i < count; ++i) {
+      std::vector<std::string> messages;
+      for (int j = 0; j < kPerBlock; ++j)
+        messages.push_back(std::to_string(++number) + std::string(2000, '.'));
+      harness.send(messages);
+    }
+  }
+  [[nodiscard]] bool stored() const { return harness.wait_until_stored(number); }
+  StoreHarness& harness;
+  std::uint64_t number = 0;
+};
+
+struct Content {
+  std::vector<std::uint64_t> numbers;
+  std::uint64_t unknown_first = 0;  ///< of the GAP "durability unknown"
+  std::uint64_t unknown_last = 0;
+  std::uint64_t other_gaps = 0;
+};
+
+Content content(const std::string& directory, segment::Access access) {
+  Content found;
+  auto reader = segment::LogReader::open(directory, access);
+  EXPECT_TRUE(reader.has_value());
+  segment::LogItem item;
+  while (reader->next(item) == segment::ReadStatus::item) {
+    if (item.kind == segment::LogItem::Kind::record) {
+      EXPECT_EQ(item.record.sequence.value, std::stoull(std::string(item.record.message())));
+      found.numbers.push_back(item.record.sequence.value);
+    } else if (item.gap.reason == ingress::LossReason::durability_unknown) {
+      found.unknown_first = item.gap.first.value;
+      found.unknown_last = item.gap.last.value;
+    } else {
+      ++found.other_gaps;
+    }
+  }
+  return found;
+}
+
+void expect_all_once(const StreamOptions& options, std::uint64_t records) {
+  for (const auto access : {segment::Access::pread, segment::Access::mapped}) {
+    const Content found = content(options.directory, access);
+    std::vector<std::uint64_t> all(records);
+    for (std::uint64_t i = 0; i < records; ++i) all[i] = i + 1;
+    EXPECT_EQ(found.numbers, all);
+    EXPECT_EQ(found.other_gaps, 0U);
+  }
+}
+
+struct Case {
+  WriteBy write;
+  DurabilityMode mode;
+};
+
+class StoreFailure : public ::testing::TestWithParam<Case> {
+ protected:
+  [[nodiscard]] StreamOptions options() const {
+    StreamOptions options;
+    options.name = "sf" + std::to_string(::getpid());
+    options.directory = directory_.path() + "/log";
+    options.segment_bytes = kSegmentBytes;
+    options.write = GetParam().write;
+    options.durability = {.mode = GetParam().mode};
+    options.retention = {.bytes_max = 0, .keep_free = 0};
+    return options;
+  }
+  /// The active segment takes no store behind what is committed there by now. heal() makes it as long as it was.
+  void break_active(StoreHarness& harness) {
+    if (GetParam().write == WriteBy::pwrite) {
+      files.failures = 1;
+      return;
+    }
+    const LogPosition committed = harness.store->committed();
+    path_ = segment::segment_path(options().directory, committed.segment());
+    const auto page = std::uint64_t{limits::kPageBytes};
+    std::filesystem::resize_file(path_, (committed.offset() + page - 1) / page * page);
+  }
+  void heal() {
+    if (!path_.empty()) std::filesystem::resize_file(path_, kSegmentBytes);
+  }
+
+  SickFileSystem files;
+
+ private:
+  TempDirectory directory_;
+  std::string path_;
+};
+INSTANTIATE_TEST_SUITE_P(, StoreFailure,
+                         ::testing::Values(Case{WriteBy::mapping, DurabilityMode::none},
+                                           Case{WriteBy::small_pages, DurabilityMode::group},
+                                           Case{WriteBy::pwrite, DurabilityMode::none},
+                                           Case{WriteBy::pwrite, DurabilityMode::group}));
+
+TEST_P(StoreFailure, EndsTheSegmentAndStoresTheSameRecordsInTheNext) {
+  std::optional<StoreHarness> run(std::in_place, options(), files);
+  StoreHarness& harness = *run;
+  Sent sent(harness);
+  sent.blocks(2);
+  ASSERT_TRUE(sent.stored());
+  if (GetParam().mode == DurabilityMode::group) {
+    // All on disk: the failure of the store alone has to bring the fail-over about.
+    ASSERT_TRUE(eventually([&] { return harness.store->durable() == harness.store->committed(); }));
+  }
+  const std::uint64_t before = harness.store->committed().segment();
+  break_active(harness);
+  sent.blocks(10);  // 400 KiB: the segment had room for them
+  ASSERT_TRUE(sent.stored());
+  EXPECT_GT(harness.store->committed().segment(), before);
+  EXPECT_TRUE(eventually([&] { return harness.store->counters().fail_overs.value() == 1; }));
+  EXPECT_FALSE(harness.store->counters().store_failed.load()) << "durable again";
+  heal();
+  expect_all_once(options(), sent.number);
+  sent.blocks(150);  // rolls go on
+  ASSERT_TRUE(sent.stored());
+  EXPECT_FALSE(harness.store->sync(std::chrono::seconds(10))) << "who syncs by hand is told once";
+  ASSERT_TRUE(harness.store->sync(std::chrono::seconds(10)));
+  EXPECT_EQ(harness.store->counters().stored_records.value(), sent.number) << "counted once each";
+  expect_all_once(options(), sent.number);
+  harness.stop();
+  const std::uint64_t all = sent.number;
+  run.reset();
+  expect_all_once(options(), all);
+  const StoreHarness again(options(), files);
+  expect_all_once(options(), all);
+}
+
+TEST_P(StoreFailure, NamesWhatWasNotOnDisk) {
+  StoreHarness harness(options(), files);
+  Sent sent(harness);
+  sent.blocks(2);
+  ASSERT_TRUE(sent.stored());
+  ASSERT_TRUE(harness.store->sync(std::chrono::seconds(10)));
+  break_active(harness);
+  sent.blocks(1);
+  ASSERT_TRUE(sent.stored());
+  ASSERT_TRUE(eventually([&] { return harness.store->counters().fail_overs.value() == 1; }));
+  heal();
+  const Content found = content(options().directory, segment::Access::pread);
+  EXPECT_EQ(found.unknown_first, 0U) << "everything committed there was durable";
+  EXPECT_EQ(found.numbers.size(), sent.number);
+}
+
+TEST(StoreFailureByWrite, OfASealIsAFailOverToo) {
+  const TempDirectory directory;
+  SickFileSystem files;
+  StreamOptions options;
+  options.name = "sf" + std::to_string(::getpid());
+  options.directory = directory.path() + "/log";
+  options.segment_bytes = kSegmentBytes;
+  options.write = WriteBy::pwrite;
+  options.durability = {.mode = DurabilityMode::none};
+  options.retention = {.bytes_max = 0, .keep_free = 0};
+  StoreHarness harness(options, files);
+  Sent sent(harness);
+  sent.blocks(2);
+  ASSERT_TRUE(sent.stored());
+  files.failures = 1;
+  harness.store->rotate();  // nothing but the SEAL to be written
+  ASSERT_TRUE(eventually([&] { return harness.store->counters().fail_overs.value() == 1; }));
+  sent.blocks(2);
+  ASSERT_TRUE(sent.stored());
+  harness.stop();
+  expect_all_once(options, sent.number);
+}
+
+TEST(StoreFailureByWrite, OverAndOverLosesNothing) {
+  const TempDirectory directory;
+  SickFileSystem files;
+  files.error = ENOSPC;
+  StreamOptions options;
+  options.name = "sf" + std::to_string(::getpid());
+  options.directory = directory.path() + "/log";
+  options.segment_bytes = kSegmentBytes;
+  options.write = WriteBy::pwrite;
+  options.durability = {.mode = DurabilityMode::none};
+  options.retention = {.bytes_max = 0, .keep_free = 0};
+  StoreHarness harness(options, files);
+  Sent sent(harness);
+  sent.blocks(2);
+  ASSERT_TRUE(sent.stored());
+  files.failures = 3;  // the next segment can't even take its OPEN
+  sent.blocks(2);
+  ASSERT_TRUE(sent.stored());
+  harness.stop();
+  expect_all_once(options, sent.number);
+}
+
+}  // namespace
+}  // namespace fastlogd::append
