@@ -75,6 +75,7 @@ void Appender::run() {
 
 std::size_t Appender::do_work() {
   partners_.counters.duty_cycles.add();
+  partners_.cpu.note();
   const Durability& durability = options_.current().durability;
   sync_all_ = durability.at_once();
   sync_severity_ = durability.sync_severity;

@@ -15,6 +15,7 @@
 #include "append/live_segment.hpp"
 #include "append/progress_report.hpp"
 #include "append/source_map.hpp"
+#include "append/step_aside.hpp"
 #include "append/stream_options.hpp"
 #include "append/sync_demand.hpp"
 #include "base/clock.hpp"
@@ -67,6 +68,7 @@ class Appender {
     SyncDemand& demand;     ///< told of every batch, and of records that want a sync
     FailOver& fail_over;
     AppendCounters& counters;
+    AppenderCpu& cpu;  ///< where it runs, for its helpers to keep off
   };
   Appender(Partners partners, LogStart start, std::unique_ptr<ring::WakeSignal> data);
 

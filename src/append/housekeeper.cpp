@@ -85,7 +85,9 @@ void Housekeeper::stop() {
 }
 
 void Housekeeper::run() {
+  aside_.emplace(partners_.appender);
   while (!stop_.load(std::memory_order_acquire)) {
+    aside_->move();
     do_work();
     partners_.bell.wait(kRound);
   }
@@ -143,6 +145,7 @@ void Housekeeper::populate(LiveSegment& segment) {
   std::size_t done = 0;
 #ifdef MADV_POPULATE_WRITE
   for (; done < first; done += std::min(kPopulateStep, first - done)) {
+    if (aside_) aside_->move();
     const std::size_t bytes = std::min(kPopulateStep, first - done);
     if (::madvise(mapping.data() + done, bytes, MADV_POPULATE_WRITE) != 0) break;
   }

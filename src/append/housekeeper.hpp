@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -12,6 +13,7 @@
 #include "append/doorbell.hpp"
 #include "append/live_segment.hpp"
 #include "append/sealed_segments.hpp"
+#include "append/step_aside.hpp"
 #include "append/stream_options.hpp"
 #include "append/sync_demand.hpp"
 #include "base/file_system.hpp"
@@ -34,6 +36,7 @@ class Housekeeper {
     Doorbell& bell;
     SyncDemand& demand;  ///< asked when a segment turns out to have failed
     AppendCounters& counters;
+    const AppenderCpu& appender;
     bool populate_ahead = true;
   };
   Housekeeper(Partners partners, const segment::RecoveryReport& recovered, segment::Uuid boot_id);
@@ -68,6 +71,7 @@ class Housekeeper {
   std::shared_ptr<LiveSegment> spare_;  ///< prepared, but the supply had no free slot
   std::int64_t retry_at_ns_ = 0;
   std::int64_t next_retention_ns_ = 0;
+  std::optional<StepAside> aside_;  ///< once it has a thread of its own
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };

@@ -34,9 +34,12 @@ void Populator::stop() {
 }
 
 void Populator::run() {
+  StepAside aside(appender_);
   while (!stop_.load(std::memory_order_acquire)) {
     bell_.wait(std::chrono::seconds(1));
-    while (!stop_.load(std::memory_order_acquire) && populate_step()) continue;
+    do {
+      aside.move();
+    } while (!stop_.load(std::memory_order_acquire) && populate_step());
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "append/doorbell.hpp"
 #include "append/live_segment.hpp"
+#include "append/step_aside.hpp"
 #include "segment/control_file.hpp"
 
 namespace fastlogd::append {
@@ -17,8 +18,8 @@ namespace fastlogd::append {
 /// kernel lacks it (before 5.14) it does nothing.
 class Populator {
  public:
-  Populator(LiveSegments& live, segment::ControlWriter& control, Doorbell& bell)
-      : live_(live), control_(control), bell_(bell) {}
+  Populator(LiveSegments& live, segment::ControlWriter& control, Doorbell& bell, const AppenderCpu& appender)
+      : live_(live), control_(control), bell_(bell), appender_(appender) {}
   void start(const std::string& stream);
   void stop();
 
@@ -29,6 +30,7 @@ class Populator {
   LiveSegments& live_;
   segment::ControlWriter& control_;
   Doorbell& bell_;
+  const AppenderCpu& appender_;
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };

@@ -99,17 +99,17 @@ class StreamStore::Parts {
     demand = std::make_unique<SyncDemand>(std::move(*sync_bell));
     appender = std::make_unique<Appender>(
         Appender::Partners{files, environment.persist, options, control, supply, *housekeeper_bell,
-                           *populator_bell, *demand, fail_over, counters},
+                           *populator_bell, *demand, fail_over, counters, appender_cpu},
         log_start(recovered), std::move(*data));
     housekeeper = std::make_unique<Housekeeper>(
         Housekeeper::Partners{files, options, control, supply, live, *housekeeper_bell, *demand, counters,
-                              environment.populate_ahead},
+                              appender_cpu, environment.populate_ahead},
         recovered, segment::current_boot_id());
     sync = std::make_unique<SyncThread>(
         SyncThread::Partners{files, options, live, control, *demand, fail_over, progress,
                              appender->data_signal(), environment.gave_up, counters},
         recovered.next_sequence);
-    populator = std::make_unique<Populator>(live, control, *populator_bell);
+    populator = std::make_unique<Populator>(live, control, *populator_bell, appender_cpu);
     own_thread = environment.own_thread;
     populate_ahead = environment.populate_ahead;
     if (auto done = housekeeper->prepare_first(); !done) return done;
@@ -145,6 +145,7 @@ class StreamStore::Parts {
   LiveSegments live;
   SegmentSupply supply;
   FailOver fail_over;
+  AppenderCpu appender_cpu;
   std::unique_ptr<SyncDemand> demand;
   std::unique_ptr<Doorbell> housekeeper_bell;
   std::unique_ptr<Doorbell> populator_bell;
