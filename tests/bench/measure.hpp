@@ -55,7 +55,7 @@ class Samples {
   }
   [[nodiscard]] std::size_t size() const { return values_.size(); }
 
-  /// {"count", "p50", "p90", "p99", "p99.9", "p99.99", "max"} in nanoseconds.
+  /// {"count", "p50", "p90", "p99", "p99.9", "p99.99", "p99.999", "max"} in nanoseconds.
   [[nodiscard]] std::string json(double nanos_per_unit = 1.0) {
     if (values_.empty()) return "null";
     std::sort(values_.begin(), values_.end());
@@ -64,8 +64,24 @@ class Samples {
       return static_cast<double>(values_[static_cast<std::size_t>(quantile * last)]) * nanos_per_unit;
     };
     return fmt::format(
-        R"({{"count": {}, "p50": {:.0f}, "p90": {:.0f}, "p99": {:.0f}, "p99.9": {:.0f}, "p99.99": {:.0f}, "max": {:.0f}}})",
-        values_.size(), at(0.5), at(0.9), at(0.99), at(0.999), at(0.9999), at(1.0));
+        R"({{"count": {}, "p50": {:.0f}, "p90": {:.0f}, "p99": {:.0f}, "p99.9": {:.0f}, "p99.99": {:.0f}, "p99.999": {:.0f}, "max": {:.0f}}})",
+        values_.size(), at(0.5), at(0.9), at(0.99), at(0.999), at(0.9999), at(0.99999), at(1.0));
+  }
+
+  /// [[upper bound in ns, how many], ...]: buckets of 1, 2 and 5 times a power of ten; empty ones are left out. Each
+  /// holds what is above the bound before. Values are nanoseconds.
+  [[nodiscard]] std::string histogram_json() {
+    std::sort(values_.begin(), values_.end());
+    std::string text;
+    auto from = values_.begin();
+    for (std::uint64_t power = 10; from != values_.end(); power *= 10) {
+      for (const std::uint64_t bound : {power, 2 * power, 5 * power}) {
+        const auto to = std::upper_bound(from, values_.end(), bound);
+        if (to != from) text += fmt::format("{}[{}, {}]", text.empty() ? "" : ", ", bound, to - from);
+        from = to;
+      }
+    }
+    return "[" + text + "]";
   }
 
  private:

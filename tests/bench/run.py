@@ -15,14 +15,17 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from harness import machine, report, scenarios  # noqa: E402
+from harness import durability, machine, report, scenarios  # noqa: E402
 from harness.paths import CORPUS, OUTPUT, ROOT, Unavailable  # noqa: E402
+
+
+SCENARIOS = scenarios.ALL | durability.ALL
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("benchmark", nargs="*", metavar="BENCHMARK",
-                        help=f"which ones, of {', '.join(scenarios.ALL)}; all if left out")
+                        help=f"which ones, of {', '.join(SCENARIOS)}; all if left out")
     parser.add_argument("--rounds", type=int, default=7, help="how often every contender takes its turn (7)")
     parser.add_argument("--quick", action="store_true", help="tiny volumes, one round: only shows that everything runs")
     parser.add_argument("--only", action="append", default=[], metavar="TEXT",
@@ -33,9 +36,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/benchmarks.md")
     parser.add_argument("--list", action="store_true", help="what there is, then end")
     given = parser.parse_args()
-    unknown = [name for name in given.benchmark if name not in scenarios.ALL]
+    unknown = [name for name in given.benchmark if name not in SCENARIOS]
     if unknown:
-        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(scenarios.ALL)}")
+        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
     if given.quick:
         given.rounds = 1
     return given
@@ -85,9 +88,9 @@ def main() -> int:
     results: list[report.Result] = []
     parent = pathlib.Path(tempfile.mkdtemp(prefix="fl-bench-", dir=given.directory))
     try:
-        for name in given.benchmark or scenarios.ALL:
+        for name in given.benchmark or SCENARIOS:
             try:
-                scenario = selected(scenarios.ALL[name](sizes), given.only)
+                scenario = selected(SCENARIOS[name](sizes), given.only)
             except Unavailable as reason:
                 print(f"\n{name}: not measured: {reason}", flush=True)
                 continue

@@ -7,8 +7,10 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -20,16 +22,30 @@
 
 namespace fastlogd::bench {
 
+/// What a benchmark may leave out of a store.
+struct Drive {
+  bool own_thread = true;  ///< false: the sender is the appender too and calls work_until_stored()
+  bool populate_ahead = true;
+};
+
 class StoreUnderTest {
  public:
-  explicit StoreUnderTest(append::StreamOptions options)
+  explicit StoreUnderTest(append::StreamOptions options, Drive drive = {})
       : ring_(ring::ByteRing::create(limits::kRingBytesDefault).value()),
-        space_(ring::WakeSignal::create().value()) {
+        space_(ring::WakeSignal::create().value()),
+        acks_(ring::WakeSignal::create().value()) {
     options.name = "bench" + std::to_string(::getpid());
     store_ = append::StreamStore::open(std::make_shared<const append::StreamOptions>(std::move(options)),
-                                       {.files = posix_file_system(), .runtime_directory = "/dev/shm"})
+                                       {.files = posix_file_system(),
+                                        .runtime_directory = "/dev/shm",
+                                        .own_thread = drive.own_thread,
+                                        .populate_ahead = drive.populate_ahead})
                  .value();
-    store_->attach({.ring = ring_.get(), .loss = &loss_, .space = space_.get()});
+    store_->attach({.ring = ring_.get(),
+                    .loss = &loss_,
+                    .space = space_.get(),
+                    .progress = &progress_,
+                    .acks = acks_.get()});
     store_->start();
     const SourceView source{.transport = Transport::internal, .host = "localhost", .identifier = "bench"};
     const auto room = wait_for_room(ingress::source_definition_bytes(source));
@@ -40,24 +56,24 @@ class StoreUnderTest {
   /// One block of `count` records of `record_bytes` each, back to back in `bytes`. Waits while the ring is full, as an
   /// io thread stops reading its socket.
   void send(const char* bytes, std::size_t record_bytes, std::size_t count) {
-    const std::size_t payload = record_bytes * count;
-    const std::size_t total = ingress::block_bytes(payload, count);
-    const auto room = wait_for_room(total);
-    const ingress::EntryHeader header{.entry_bytes = static_cast<std::uint32_t>(total),
-                                      .payload_bytes = static_cast<std::uint32_t>(payload),
-                                      .descriptor_count = static_cast<std::uint32_t>(count),
-                                      .receive_time_ns = realtime_ns()};
-    std::memcpy(room.data(), &header, sizeof header);
-    std::byte* at = room.data() + sizeof header;
-    std::memcpy(at, bytes, payload);
-    at += ingress::align8(payload);
-    for (std::size_t i = 0; i < count; ++i, at += sizeof(ingress::Descriptor)) {
-      const ingress::Descriptor descriptor{.slice_offset = static_cast<std::uint32_t>(i * record_bytes),
-                                           .slice_bytes = static_cast<std::uint32_t>(record_bytes)};
-      std::memcpy(at, &descriptor, sizeof descriptor);
-    }
-    hand_over(total);
+    send_block({bytes, record_bytes * count}, count, [record_bytes](std::size_t) { return record_bytes; });
   }
+  /// The same with records of these lengths, which make up `bytes`.
+  void send(std::string_view bytes, std::span<const std::uint32_t> lengths) {
+    send_block(bytes, lengths.size(), [lengths](std::size_t i) { return lengths[i]; });
+  }
+  /// Without a thread of its own: the appender's cycle until that many are readable.
+  void work_until_stored(std::uint64_t records) {
+    while (stored() < records) {
+      if (store_->do_work() == 0) std::this_thread::sleep_for(std::chrono::microseconds(20));
+    }
+  }
+
+  /// Where the entry that was sent last ends.
+  [[nodiscard]] std::uint64_t ring_position() const { return ring_->written(); }
+  [[nodiscard]] const RingProgress& progress() const { return progress_; }
+  /// Notified when something has become readable or durable.
+  [[nodiscard]] ring::WakeSignal& acks() { return *acks_; }
 
   [[nodiscard]] std::uint64_t stored() const { return store_->counters().stored_records.value(); }
   /// Until that many are readable; throws when nothing has moved for 30 s.
@@ -78,6 +94,27 @@ class StoreUnderTest {
   void stop() { store_->stop(std::chrono::seconds(30)); }
 
  private:
+  template <class LengthOf>
+  void send_block(std::string_view bytes, std::size_t count, LengthOf length_of) {
+    const std::size_t total = ingress::block_bytes(bytes.size(), count);
+    const auto room = wait_for_room(total);
+    const ingress::EntryHeader header{.entry_bytes = static_cast<std::uint32_t>(total),
+                                      .payload_bytes = static_cast<std::uint32_t>(bytes.size()),
+                                      .descriptor_count = static_cast<std::uint32_t>(count),
+                                      .receive_time_ns = realtime_ns()};
+    std::memcpy(room.data(), &header, sizeof header);
+    std::byte* at = room.data() + sizeof header;
+    std::memcpy(at, bytes.data(), bytes.size());
+    at += ingress::align8(bytes.size());
+    std::uint32_t offset = 0;
+    for (std::size_t i = 0; i < count; ++i, at += sizeof(ingress::Descriptor)) {
+      const ingress::Descriptor descriptor{.slice_offset = offset,
+                                           .slice_bytes = static_cast<std::uint32_t>(length_of(i))};
+      std::memcpy(at, &descriptor, sizeof descriptor);
+      offset += descriptor.slice_bytes;
+    }
+    hand_over(total);
+  }
   std::span<std::byte> wait_for_room(std::size_t bytes) {
     for (;;) {
       if (const auto room = ring_->reserve(bytes); !room.empty()) [[likely]]
@@ -95,7 +132,9 @@ class StoreUnderTest {
 
   std::unique_ptr<ring::ByteRing> ring_;
   std::unique_ptr<ring::WakeSignal> space_;
+  std::unique_ptr<ring::WakeSignal> acks_;
   ingress::RingLoss loss_;
+  RingProgress progress_;
   std::unique_ptr<append::StreamStore> store_;
 };
 

@@ -121,6 +121,8 @@ def markdown(result: Result) -> str:
     parts = [f"### {scenario.title}", scenario.what, _contender_rows(result)]
     if scenario.calls:
         parts.append(f"Percentiles (medians over the rounds) are of: {scenario.calls}.")
+    if scenario.tables:
+        parts.append(scenario.tables(result.runs))
     parts += [_pair_rows(result), _in_force(result)]
     setups = [f"- {contender.name}: {contender.setup}" for contender in scenario.contenders]
     setups += [f"- {name}: **not measured**: {why}" for name, why in scenario.missing.items()]

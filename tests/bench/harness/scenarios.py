@@ -41,6 +41,7 @@ class Scenario:
     contenders: list[Contender]
     pairs: list[Pair]
     missing: dict[str, str] = dataclasses.field(default_factory=dict)  # contender -> why it isn't there
+    tables: Callable[[dict[str, list[Run | None]]], str] | None = None  # more than every scenario has
 
 
 @dataclasses.dataclass

@@ -75,12 +75,14 @@ class Discard(Server):
 
 
 class Fastlogd(Server):
-    def __init__(self, text: bool = False, interval: bool = False):
+    def __init__(self, text: bool = False, interval: bool = False, group: bool = False):
         super().__init__()
         self.program = tool("fastlogd")
-        self.text, self.interval = text, interval
+        self.text = text
+        self.durability = ({"mode": "group"} if group else {"mode": "interval", "interval": "1s"} if interval
+                           else {"mode": "none"})
         self.name = "fastlogd" + (" with text file" if text else "") + (", durability interval" if interval else "")
-        self.setup = ("segments of 256 MiB, durability " + ("interval 1s" if interval else "none") +
+        self.setup = ("segments of 256 MiB, durability " + " ".join(self.durability.values()) +
                       (", text file on: measured until the last line is in it" if text else ", text file off") +
                       ", else defaults")
         self.http_port = 0
@@ -93,7 +95,7 @@ class Fastlogd(Server):
         stream = {
             "directory": str(self.folder / "log"),
             "segment_bytes": "256MiB",
-            "durability": {"mode": "interval", "interval": "1s"} if self.interval else {"mode": "none"},
+            "durability": self.durability,
             "retention": {"bytes_max": "64GiB", "keep_free": "256MiB"},
         }
         if self.text:
