@@ -27,10 +27,7 @@
 #include "bench/sockets.hpp"
 #include "bench/store_under_test.hpp"
 #include "segment/format.hpp"
-#if __has_include("wire/native_client.hpp")
 #include "wire/native_client.hpp"
-#define FASTLOGD_BENCH_NATIVE 1
-#endif
 
 namespace fastlogd::bench {
 namespace {
@@ -211,8 +208,6 @@ void run_clients(const Options& options, const Protocol& protocol) {
   run.print(options.clients);
 }
 
-#ifdef FASTLOGD_BENCH_NATIVE
-
 /// The next message of the daemon; throws if it is none that this tool expects.
 std::optional<wire::NativeReply> take_reply(Client& client) {
   wire::NativeReply reply;
@@ -257,12 +252,6 @@ Protocol native() {
                 return synced;
               }};
 }
-
-#else
-Protocol native() {
-  throw std::runtime_error("built without the native protocol");
-}
-#endif
 
 Protocol redis() {
   return {.greet = [](Client&) {},

@@ -88,9 +88,9 @@ def _histogram(sums: dict[int, int]) -> str:
 CLIENTS = (1, 8, 64)
 
 
-def _group(sizes: Sizes, mode: str, clients: int):
+def _group(sizes: Sizes, mode: str, clients: int, *options: str):
     seconds = "0.5" if sizes.quick else "5"
-    return lambda parent: tool_round(parent, "group_tool", mode, "--clients", str(clients), "--seconds", seconds)
+    return lambda parent: tool_round(parent, "group_tool", mode, "--clients", str(clients), "--seconds", seconds, *options)
 
 
 def _redis(sizes: Sizes, redis: Redis, clients: int):
@@ -139,6 +139,9 @@ def group(sizes: Sizes) -> Scenario:
                                     _fastlogd(sizes, clients)))
         contenders.append(Contender(store.format(clients), "in the process, one record each in flight",
                                     _group(sizes, "store", clients)))
+    for write in ("small-pages", "pwrite"):
+        contenders.append(Contender(f"{store.format(64)}, {write}", "the same, written otherwise",
+                                    _group(sizes, "store", 64, "--write", write)))
     missing: dict[str, str] = {}
     pairs = [Pair(daemon.format(clients), loop, 30 if clients == 64 else None) for clients in CLIENTS]
     pairs += [Pair(store.format(clients), loop) for clients in CLIENTS]

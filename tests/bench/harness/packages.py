@@ -48,9 +48,10 @@ def _unpack(package: str) -> pathlib.Path:
     if not shutil.which("apt-get"):
         raise Unavailable(f"{package} is not installed and there is no apt-get to fetch it with")
     print(f"unpacking {package} under {root}", flush=True)
-    listed = _apt("install", "--print-uris", "--yes", "--no-install-recommends", "--reinstall", package)
+    # A simulated run, not --print-uris: that leaves out what apt has in its cache already.
+    listed = _apt("install", "--simulate", "--yes", "--no-install-recommends", "--reinstall", package)
     wanted = [f"{name}={version}" for name, version in
-              re.findall(r"^'\S+/([a-z0-9.+-]+)_(\S+?)_[a-z0-9]+\.deb'", listed, re.MULTILINE)]
+              re.findall(r"^Inst (\S+) (?:\[\S+\] )?\((\S+)", listed, re.MULTILINE)]
     names = [name.split("=")[0] for name in wanted] or [package]
     PEERS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

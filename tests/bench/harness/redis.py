@@ -1,6 +1,7 @@
 """Redis with a stream whose every entry is synced before it is answered."""
 
 import pathlib
+import re
 
 from harness import packages
 from harness.process import Process
@@ -9,7 +10,8 @@ from harness.process import Process
 class Redis:
     def __init__(self):
         self._program = packages.find("redis-server", "redis-server")
-        self.setup = f"{self._program.version}; XADD over a Unix socket, appendonly yes, appendfsync always, no snapshots"
+        version = re.search(r"v=(\S+)", self._program.version)
+        self.setup = f"Redis {version[1] if version else self._program.version}; XADD over a Unix socket, appendonly yes, appendfsync always, no snapshots"
         self.socket_path: pathlib.Path | None = None
         self.process: Process | None = None
 
