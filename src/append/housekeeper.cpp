@@ -58,7 +58,7 @@ Housekeeper::Housekeeper(Partners partners, const segment::RecoveryReport& recov
                .method = wanted_method(options_.current()),
                .otherwise = ordinary_method(options_.current()),
                .huge_pages = options_.current().write != WriteBy::small_pages} {
-  for (const segment::SegmentInfo& info : recovered.segments) sealed_.add_sealed(info);
+  for (const segment::SegmentInfo& info : recovered.segments) sealed_.add_sealed(info, true);
 }
 
 Result<> Housekeeper::prepare_first() {
@@ -205,13 +205,15 @@ void Housekeeper::seal(const std::shared_ptr<LiveSegment>& segment) {
     diag::error("{}: could not be sealed: {}; the next start will", segment->file.path,
                 done.error().message());
   }
+  const bool failed = segment->failed.load(std::memory_order_acquire);
   struct stat info{};
   const bool known = ::fstat(segment->file.fd.get(), &info) == 0;
   sealed_.add_sealed(
       {.index = header.index,
        .disk_bytes = known ? static_cast<std::uint64_t>(info.st_blocks) * 512 : header.segment_bytes,
-       .last_time_ns = segment->trailer.time_max_ns != 0 ? segment->trailer.time_max_ns : header.created_ns});
-  if (!segment->failed.load(std::memory_order_acquire)) {
+       .last_time_ns = segment->trailer.time_max_ns != 0 ? segment->trailer.time_max_ns : header.created_ns},
+      !failed);
+  if (!failed) {
     partners_.live.remove(header.index);
   } else {
     partners_.live.remove_failed(header.index);

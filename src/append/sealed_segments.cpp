@@ -1,13 +1,16 @@
 #include "append/sealed_segments.hpp"
 
+#include <algorithm>
+
 #include "base/clock.hpp"
 #include "base/diagnostics.hpp"
 #include "segment/segment_file.hpp"
 
 namespace fastlogd::append {
 
-void SealedSegments::add_sealed(const segment::SegmentInfo& sealed) {
+void SealedSegments::add_sealed(const segment::SegmentInfo& sealed, bool on_disk) {
   sealed_.push_back(sealed);
+  if (on_disk) newest_on_disk_ = std::max(newest_on_disk_, sealed.index);
   bytes_ += sealed.disk_bytes;
 }
 
@@ -25,9 +28,16 @@ void SealedSegments::apply_retention(const Retention& rules, std::uint64_t other
   }
 }
 
+/// True unless a newer one is on disk, sealed or as far as it is durable. A start learns the next numbers from the newest
+/// one that a power loss has left; what lies behind a failed sync may all be gone.
+bool SealedSegments::is_last_on_disk(std::uint64_t index) const {
+  const LogPosition durable = control_.durable();
+  const std::uint64_t newest = std::max(newest_on_disk_, durable.offset() != 0 ? durable.segment() : 0);
+  return index >= newest;
+}
+
 bool SealedSegments::remove_oldest() {
-  // The newest one is kept until this run has something durable: a start learns the next numbers from it.
-  if (sealed_.empty() || (sealed_.size() == 1 && control_.durable().offset() == 0)) return false;
+  if (sealed_.empty() || is_last_on_disk(sealed_.front().index)) return false;
   const segment::SegmentInfo oldest = sealed_.front();
   // First tell readers, then take the file away; one that has it mapped keeps it.
   control_.set_oldest(LogPosition::of(oldest.index + 1, segment::kHeaderBytes));

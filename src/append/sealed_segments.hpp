@@ -20,21 +20,26 @@ class SealedSegments {
                  AppendCounters& counters)
       : files_(files), directory_(std::move(directory)), control_(control), counters_(counters) {}
 
-  void add_sealed(const segment::SegmentInfo& sealed);
+  /// One that nobody writes any more. `on_disk`: false if a sync or a store of it has failed.
+  void add_sealed(const segment::SegmentInfo& sealed, bool on_disk);
   /// Removes what is too much, too old, or in the way of keep_free. `other_bytes`: disk taken by unsealed segments.
   void apply_retention(const Retention& rules, std::uint64_t other_bytes);
-  /// Removes the oldest, to make room on a full disk; false if there is none.
+  /// Removes the oldest, to make room on a full disk; false if there is none, or if a start would not know the next
+  /// numbers without it.
   bool remove_oldest();
   [[nodiscard]] std::uint64_t sealed_bytes() const { return bytes_; }
   [[nodiscard]] std::size_t sealed_count() const { return sealed_.size(); }
 
  private:
+  [[nodiscard]] bool is_last_on_disk(std::uint64_t index) const;
+
   FileSystem& files_;
   std::string directory_;
   segment::ControlWriter& control_;
   AppendCounters& counters_;
   std::deque<segment::SegmentInfo> sealed_;
   std::uint64_t bytes_ = 0;
+  std::uint64_t newest_on_disk_ = 0;  ///< index; 0: none
 };
 
 }  // namespace fastlogd::append

@@ -65,6 +65,7 @@ struct Habits {
   bool acknowledges_before_sync = false;
   bool disk_fills = false;
   bool syncs_fail = false;
+  bool syncs_end = false;  ///< of segments; others can still be prepared
   PowerLossOracle::Recover recover = append::recover;
 };
 
@@ -110,10 +111,12 @@ class World {
     test::StoreHarness harness(std::move(*opened));
     oracle_.started(harness.store->recovery(), directory);
     harness.define_source(0, {.identifier = "x"});
-    const int steps = 2 + static_cast<int>(random_() % kStepsMax);
+    syncs_ended_ = false;
+    const int steps = 2 + static_cast<int>(random_() % kStepsMax) + (habits_.syncs_end ? kStepsMax : 0);
     for (int i = 0; i < steps && wrong_.empty(); ++i) {
       step(harness, life);
       if (habits_.syncs_fail && i == 1) disk.fail(test::Op::sync, EIO, 1 + random_() % 4, 1);
+      if (habits_.syncs_end && i == 1) end_syncs(disk);
       if (habits_.disk_fills && i == 1) disk.fail(test::Op::allocate, ENOSPC, 1, 1 + random_() % 2);
       files.stand_still("append");
     }
@@ -129,13 +132,23 @@ class World {
     harness.stop();  // in a world that is no longer looked at
   }
 
+  void end_syncs(test::FaultyFileSystem& disk) {
+    disk.spare_temporaries = true;
+    disk.fail(test::Op::sync, EIO);
+    syncs_ended_ = true;
+  }
+
   void step(test::StoreHarness& harness, int life) {
     switch (random_() % 4) {
       case 0:
         harness.store->rotate();
         break;
       case 1:
-        acknowledge(harness);
+        if (syncs_ended_) {
+          harness.store->rotate();
+        } else {
+          acknowledge(harness);
+        }
         break;
       default:
         send(harness, life);
@@ -222,6 +235,7 @@ class World {
   PowerLossOracle oracle_;
   std::string left_;
   std::uint64_t stored_ = 0;
+  bool syncs_ended_ = false;
   std::uint64_t image_seed_ = random_();
   std::uint64_t crashes_ = 0;
   std::set<std::string> operations_;  ///< kinds of them that power was lost behind
@@ -270,6 +284,11 @@ TEST(PowerLoss, P09_OnADiskThatFillsLosesNothingAcknowledgedEither) {
 
 TEST(PowerLoss, P07_NothingIsAcknowledgedInASegmentWhoseSyncHasFailed) {
   EXPECT_EQ(run_worlds({.syncs_fail = true}, worlds() / 3 + 1), "");
+}
+
+// Nothing gets durable any more, while segments fill, fail to be sealed, and retention looks for something to remove.
+TEST(PowerLoss, P02_NumbersGoOnBehindWhatIsAcknowledgedThoughNoSyncSucceedsAnyMore) {
+  EXPECT_EQ(run_worlds({.syncs_end = true}, worlds() / 3 + 1), "");
 }
 
 TEST(PowerLoss, P07_OfAStoreThatRepeatsAFailedSyncIsCaught) {
