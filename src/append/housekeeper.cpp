@@ -64,7 +64,7 @@ Housekeeper::Housekeeper(Partners partners, const segment::RecoveryReport& recov
 Result<> Housekeeper::prepare_first() {
   sealed_.apply_retention(options_.current().retention, request_.segment_bytes);
   for (;;) {
-    const auto done = prepare_one();
+    auto done = prepare_one();
     update_gauges();
     if (done || !is_full(done.error())) return done;
     if (!make_room(done.error(), options_.current())) return {};

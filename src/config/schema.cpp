@@ -106,7 +106,7 @@ StreamConfig read_stream(const Node& node, std::string_view name, std::string pa
   StreamConfig stream;
   stream.store.name = name;
   stream.store.directory = default_stream_directory(name);
-  Section section(node, path, log);
+  Section section(node, std::move(path), log);
   section.path("directory", stream.store.directory);
   section.bytes_power_of_two("segment_bytes", stream.store.segment_bytes, limits::kSegmentBytesMin,
                              limits::kSegmentBytesMax);

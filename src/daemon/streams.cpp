@@ -182,6 +182,7 @@ bool Streams::rotate(std::string_view name) {
 
 std::vector<std::string> Streams::names() const {
   std::vector<std::string> names;
+  names.reserve(streams_.size());
   for (const auto& [name, stream] : streams_) names.push_back(name);
   return names;
 }
