@@ -235,5 +235,40 @@ TEST(StoreFailureByWrite, OverAndOverLosesNothing) {
   expect_all_once(options, sent.number);
 }
 
+TEST(StoreFailureByWrite, StopsTheDaemonWhereThatIsConfigured) {
+  const TempDirectory directory;
+  SickFileSystem files;
+  StreamOptions options;
+  options.name = "sf" + std::to_string(::getpid());
+  options.directory = directory.path() + "/log";
+  options.segment_bytes = kSegmentBytes;
+  options.write = WriteBy::pwrite;
+  options.durability = {.mode = DurabilityMode::none, .on_failure = OnSyncFailure::stop};
+  options.retention = {.bytes_max = 0, .keep_free = 0};
+  std::atomic<int> gave_up{0};
+  StoreHarness harness(
+      StreamStore::open(
+          std::make_shared<const StreamOptions>(options),
+          {.files = files, .runtime_directory = "/dev/shm", .gave_up = [&] { gave_up.fetch_add(1); }})
+          .value());
+  Sent sent(harness);
+  sent.blocks(2);
+  ASSERT_TRUE(sent.stored());
+  const std::uint64_t stored = sent.number;
+  const LogPosition committed = harness.store->committed();
+  files.failures = 1;
+  sent.blocks(1);
+  ASSERT_TRUE(eventually([&] { return gave_up.load() == 1; }));
+  EXPECT_TRUE(harness.store->counters().store_failed.load());
+  EXPECT_FALSE(harness.store->sync(std::chrono::seconds(10)));
+  harness.store->stop(std::chrono::milliseconds(100));
+  EXPECT_EQ(harness.store->committed(), committed) << "nothing that the file refused is published";
+  EXPECT_EQ(harness.store->counters().stored_records.value(), stored);
+  EXPECT_EQ(harness.store->counters().dropped_records[static_cast<std::size_t>(DropReason::shutdown)].value(),
+            sent.number - stored);
+  EXPECT_EQ(gave_up.load(), 1);
+  expect_all_once(options, stored);
+}
+
 }  // namespace
 }  // namespace fastlogd::append
