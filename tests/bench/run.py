@@ -115,7 +115,8 @@ def save(described: dict[str, str], results: list[report.Result], given: argpars
     (OUTPUT / "results.md").write_text(text)
     (OUTPUT / "results.json").write_text(report.as_json(described, results, given.quick))
     if given.write_docs:
-        report.write_into(ROOT / "docs" / "benchmarks.md", text)
+        texts = {result.scenario.name: report.headed(result, described, given.rounds, given.quick) for result in results}
+        report.write_into(ROOT / "docs" / "benchmarks.md", texts, list(SCENARIOS))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import json
 import pathlib
+import re
 
 from harness.figures import PERCENTILES, Run, Spread, duration, percentiles, ratio, spread
 from harness.scenarios import Pair, Scenario
@@ -131,6 +132,12 @@ def markdown(result: Result) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def headed(result: Result, machine: dict[str, str], rounds: int, quick: bool) -> str:
+    """One benchmark for the document: below its title, when and where it was measured."""
+    title, rest = markdown(result).split("\n\n", 1)
+    return f"{title}\n\n<details><summary>when and where</summary>\n\n{head(machine, rounds, quick)}\n</details>\n\n{rest}"
+
+
 def head(machine: dict[str, str], rounds: int, quick: bool) -> str:
     today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     lines = [f"Measured {today}, {rounds} round{'s' if rounds != 1 else ''} in turns."]
@@ -157,8 +164,10 @@ def as_json(machine: dict[str, str], results: list[Result], quick: bool) -> str:
     }, indent=1) + "\n"
 
 
-def write_into(document: pathlib.Path, text: str) -> None:
-    """Replaces what stands between the marks."""
+def write_into(document: pathlib.Path, text_of: dict[str, str], order: list[str]) -> None:
+    """Puts each benchmark's text between the marks, in place of what it left there before; the others' stay."""
     before, rest = document.read_text().split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    document.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}")
+    old, after = rest.split(END, 1)
+    found = dict(re.findall(r"<!-- result: (\w+) -->\n(.*?)(?=<!-- result: |\Z)", old, re.DOTALL)) | text_of
+    parts = [f"<!-- result: {name} -->\n{found[name].strip()}" for name in order if name in found]
+    document.write_text("\n\n".join([before + BEGIN, *parts, END + after]))
