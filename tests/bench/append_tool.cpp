@@ -79,6 +79,7 @@ void run_memcpy(const Options& options) {
   const TickClock clock;
   const std::uint64_t records = options.records();
   Samples calls(records / kBatch + 1);
+  warm_memory(std::min<std::uint64_t>(options.bytes, 5 * limits::kGiB) + limits::kGiB);
   const double cpu_before = cpu_seconds();
   const std::int64_t started_ns = monotonic_ns();
   std::byte* to = mapping.data();
@@ -170,6 +171,7 @@ void run_writer(const Options& options) {
   const TickClock clock;
   const std::uint64_t records = options.records();
   Samples calls(records / kBatch + 1);
+  warm_memory(std::min<std::uint64_t>(options.bytes, 5 * limits::kGiB) + limits::kGiB);
   const double cpu_before = cpu_seconds();
   const std::int64_t started_ns = monotonic_ns();
   std::size_t from = 0;
@@ -208,6 +210,7 @@ void run_appender(const Options& options) {
   const std::uint64_t records = options.records() / kBatch * kBatch;
   Samples calls(records / kBatch + 1);
   const std::size_t last_start = source.count() - kBatch;
+  warm_memory(std::min<std::uint64_t>(options.bytes, 5 * limits::kGiB) + limits::kGiB);
   const double cpu_before = cpu_seconds();
   const std::int64_t started_ns = monotonic_ns();
   std::size_t from = 0;
@@ -237,6 +240,7 @@ void run_disk(const Options& options) {
   std::deque<std::string> kept;
   const TickClock clock;
   Samples calls(options.bytes / limits::kMiB + 1);
+  warm_memory(std::min<std::uint64_t>(options.bytes, 5 * limits::kGiB) + limits::kGiB);
   const double cpu_before = cpu_seconds();
   const std::int64_t started_ns = monotonic_ns();
   for (std::uint64_t done = 0; done < options.bytes; done += options.segment_bytes) {

@@ -54,6 +54,7 @@ void measure(const Options& options, Log log, Finish finish) {
     return source.record(from);
   };
   for (std::uint64_t i = 0; i < options.warm_up; ++i) log(next());
+  warm_memory(2 * options.messages * options.record_bytes);
   const double cpu_before = cpu_seconds();
   const std::int64_t started_ns = monotonic_ns();
   for (std::uint64_t i = 0; i < options.messages; ++i) {

@@ -120,6 +120,7 @@ def socket_round(parent: pathlib.Path, server: Server, transport: str, header: s
             _Await(server, warm).result()
             waiter = _Await(server, everything)
             started.append(waiter)
+            warm_memory()  # once more: the host has taken it away again meanwhile
             cpu_before = server.process.cpu_seconds()
             sent = sender.go()
             arrived = waiter.result()
