@@ -48,12 +48,15 @@ Result<SeverityRange> parse_severity_range(std::string_view text) {
   const std::size_t dots = text.find("..");
   const std::string_view low = text.substr(0, dots);
   const std::string_view high = dots == std::string_view::npos ? low : text.substr(dots + 2);
-  const std::optional<Severity> first = parse_severity(low);
-  const std::optional<Severity> second = parse_severity(high);
+  const auto end_of_range = [text](std::string_view half, Severity open_end) {
+    return half.empty() && text.size() > 2 ? open_end : parse_severity(half);
+  };
+  const std::optional<Severity> first = end_of_range(low, Severity::debug);
+  const std::optional<Severity> second = end_of_range(high, Severity::emerg);
   if (!first || !second) {
     return invalid(fmt::format(
         "'{}' is not a severity; write emerg, alert, crit, err, warning, notice, info, debug, 0 to 7, "
-        "or a range such as warning..alert",
+        "or a range such as warning..alert, warning.. or ..err",
         first ? high : low));
   }
   if (dots == std::string_view::npos) return SeverityRange{Severity::emerg, *first};

@@ -20,7 +20,8 @@ struct SeverityRange {
   [[nodiscard]] bool contains(Severity severity) const { return severity >= most && severity <= least; }
 };
 
-/// "err": err and everything more severe. "warning..alert" (either order): from one to the other.
+/// "err": err and everything more severe. "warning..alert" (either order): from one to the other. A half that is
+/// left out, as in "warning.." or "..err", is the end of that side: debug on the left, emerg on the right.
 [[nodiscard]] Result<SeverityRange> parse_severity_range(std::string_view text);
 
 /// FIELD=VALUE or FIELD!=VALUE. FIELD is a key of json.hpp (sequence, numbers and flags by their text),

@@ -27,6 +27,7 @@ def filled(daemon):
 
 @pytest.mark.parametrize(("options", "expected"), [
     ([], ALL), (["-p", "err"], [b"disk failed", b"panic"]), (["-p", "warning..err"], [b"disk failed", b"Disk slow"]),
+    (["-p", "warning.."], [b"disk failed", b"Disk slow", b"panic"]), (["-p", "..err"], ALL[:4] + ALL[5:]),
     (["-p", "debug"], ALL), (["-t", "web"], [b"disk failed", b"Disk slow"]), (["-t", "web", "-t", "kernel"], [b"disk failed", b"Disk slow", b"panic"]),
     (["-T", "web", "-T", "db"], ALL[4:]), (["-g", "disk"], [b"disk failed", b"Disk slow"]), (["-g", "Disk"], [b"Disk slow"]),
     (["-g", "^start.*d$"], [b"started"]), (["-r"], ALL[::-1]), (["-S", "-1h"], ALL), (["-S", "yesterday", "-U", "tomorrow"], ALL),

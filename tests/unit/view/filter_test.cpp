@@ -64,8 +64,17 @@ TEST(SeverityFilter, TakesARangeInEitherOrder) {
   }
 }
 
+TEST(SeverityFilter, TakesARangeWithAnOpenEnd) {
+  const SeverityRange upwards = parse_severity_range("warning..").value();
+  EXPECT_EQ(upwards.most, Severity::emerg);
+  EXPECT_EQ(upwards.least, Severity::warning);
+  const SeverityRange downwards = parse_severity_range("..err").value();
+  EXPECT_EQ(downwards.most, Severity::err);
+  EXPECT_EQ(downwards.least, Severity::debug);
+}
+
 TEST(SeverityFilter, NamesWhatItCannotRead) {
-  for (const std::string_view text : {"loud", "", "err..", "..err", "8", "err..loud"}) {
+  for (const std::string_view text : {"loud", "", "..", "8", "err..loud", "..loud", "loud.."}) {
     EXPECT_FALSE(parse_severity_range(text).has_value()) << text;
   }
   EXPECT_NE(parse_severity_range("err..loud").error().context.find("'loud'"), std::string::npos);
