@@ -40,3 +40,25 @@ def test_every_configuration_key_is_in_the_commented_example():
             for key in re.findall(r"\b(segment_bytes|bytes_max|age_max|keep_free|rotate_bytes|record_bytes_max|connections_max)\b",
                                   source_tree.read(path))}
     assert keys and not [key for key in keys if key not in documented]
+
+
+ALWAYS_THERE = {"echo", "tail", "logger"}  # coreutils and bsdutils are essential in Debian
+
+
+def programs(commands: list[str]) -> set[str]:
+    """What a shell would start, by its own names: the first word of each part of a pipe."""
+    words = [part.split()[0] for command in commands for part in command.split("#")[0].split("|")]
+    return {word for word in words if "/" not in word}
+
+
+def test_what_the_readme_starts_with_is_installed_by_dev_run():
+    readme = source_tree.read("README.md").split("In a second terminal:\n")[1].split("\n## ")[0]
+    used = programs(re.findall(r"^    (\S.*)", readme, re.MULTILINE))
+    dev = source_tree.read("dev")
+    help_text = dev.split("<<HELP\n")[1].split("\nHELP\n")[0]
+    used |= programs(re.findall(r"^ {2}(?:log|tail|metrics| {8}) +((?:logger|echo|tail|curl|build/)\S* .*)", help_text, re.MULTILINE))
+    run = dev.split("word_run() {")[1].split("\n}\n")[0]
+    needed = {word for name in re.findall(r'need "\$\{(\w+)\[@\]\}"', run)
+              for word in re.search(rf"^readonly {name}=\(([^)]*)\)", dev, re.MULTILINE)[1].split()}
+    assert {"socat", "curl"} <= used
+    assert not used - ALWAYS_THERE - needed
