@@ -23,4 +23,10 @@ LogPosition next_segment(LogPosition position) {
   return LogPosition::of(position.segment() + 1, segment::kHeaderBytes);
 }
 
+bool within(const segment::Gap& gap, std::int64_t since_ns, std::int64_t until_ns) {
+  const bool before = gap.to_ns != 0 && gap.to_ns < since_ns;
+  const bool behind = gap.from_ns != 0 && gap.from_ns > until_ns;
+  return !before && !behind;
+}
+
 }  // namespace fastlogd::ctl

@@ -13,4 +13,7 @@ namespace fastlogd::ctl {
 [[nodiscard]] LogPosition next_segment(LogPosition position);
 [[nodiscard]] LogPosition segment_start(LogPosition position);
 
+/// Whether something of the gap lies between the two times, both inclusive. An end that is not known may.
+[[nodiscard]] bool within(const segment::Gap& gap, std::int64_t since_ns, std::int64_t until_ns);
+
 }  // namespace fastlogd::ctl

@@ -115,7 +115,13 @@ void LogPrinter::go_behind(const Cursor& cursor) {
 /// Behind the newest record that may be shown.
 void LogPrinter::go_to_end() {
   const bool until = spec_.until_ns != INT64_MAX;
-  if (!until || !in_time_order() || !reader_.seek_time(spec_.until_ns + 1)) reader_.seek_end();
+  if (!until || !in_time_order() || !reader_.seek_time(spec_.until_ns + 1)) return reader_.seek_end();
+  LogItem item;  // gaps that go on behind that time are in front of the next record; they may begin before it
+  while (reader_.next(item) == ReadStatus::item) {
+    if (item.kind != LogItem::Kind::record) continue;
+    (void)reader_.previous(item);
+    return;
+  }
 }
 
 /// Stands before the newest `records` that match.
@@ -193,7 +199,7 @@ void LogPrinter::show(const LogItem& item) {
 }
 
 void LogPrinter::show_gap(const segment::Gap& gap) {
-  if (!show_gaps_) return;
+  if (!show_gaps_ || !within(gap, spec_.since_ns, spec_.until_ns)) return;
   renderer_.append_gap(output_.buffer(),
                        {gap.reason, gap.count, gap.first, gap.last, gap.from_ns, gap.to_ns});
   output_.written();

@@ -80,7 +80,8 @@ void add_read_options(CLI::App& command, ReadArguments& arguments) {
                   "Received at or after: -1h, yesterday, 2026-11-22 10:00, RFC 3339")
       ->type_name("TIME");
   command.add_option("-U,--until", arguments.until, "Received at or before")->type_name("TIME");
-  command.add_option("-p,--priority", arguments.priority, "Severity: err (and worse), warning..alert, or ..err")
+  command
+      .add_option("-p,--priority", arguments.priority, "Severity: err (and worse), warning..alert, or ..err")
       ->type_name("RANGE");
   command.add_option("-t,--identifier", arguments.identifiers, "Only this identifier; may be given again")
       ->type_name("NAME")

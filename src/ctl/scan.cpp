@@ -80,6 +80,8 @@ bool scan(const ScanArguments& arguments, const std::function<void(const segment
         if (reader.in_time_order() || !reader.seek(next_segment(item.position))) return true;
         continue;
       }
+    } else if (!within(item.gap, since, until)) {
+      continue;
     }
     visit(item);
   }

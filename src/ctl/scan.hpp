@@ -25,7 +25,7 @@ struct ScanArguments {
 /// STREAM, --directory, --config, -S, -U and --json.
 void add_scan_options(CLI::App& command, ScanArguments& arguments);
 
-/// Calls `visit` for every record and gap in the stretch, up to what was published at the start, with a progress bar.
+/// Calls `visit` for every record in the stretch and every gap that reaches into it, up to what was published at the start, with a progress bar.
 /// False if reading failed, which has been reported.
 [[nodiscard]] bool scan(const ScanArguments& arguments,
                         const std::function<void(const segment::LogItem&)>& visit);

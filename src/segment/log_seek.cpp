@@ -135,7 +135,9 @@ std::uint64_t LogReader::State::find_segment(std::vector<std::uint64_t> indices,
   return indices.empty() ? 0 : indices[std::min(low, indices.size() - 1)];
 }
 
-/// Walks on to the first record that `before` is not true of.
+/// Walks on to the first record that `before` is not true of, or to the first of the GAP frames directly in front of it
+/// that end at or after the key: by time, what was lost since then belongs to it. One that doesn't know when it ended may.
+/// By number (0 is before every number) no GAP stops the walk.
 Result<> LogReader::State::seek_key(std::uint64_t segment, const BeforeKey& before_or_at,
                                     const BeforeKey& before) {
   if (!open_quietly(segment)) {
@@ -145,14 +147,25 @@ Result<> LogReader::State::seek_key(std::uint64_t segment, const BeforeKey& befo
   }
   LogItem item;
   ReadStatus status = ReadStatus::item;
-  while ((status = next(item)) == ReadStatus::item) {
-    if (item.kind != LogItem::Kind::record) continue;
-    if (before(item.record.sequence.value, item.record.receive_time_ns)) continue;
-    cursor_->return_to(item.position.offset());
-    expected_ = item.record.sequence;
-    break;
+  std::optional<std::pair<LogPosition, Sequence>> first_gap;  // and what was expected behind it
+  for (Sequence expected = expected_; (status = next(item)) == ReadStatus::item; expected = expected_) {
+    if (item.kind == LogItem::Kind::record) {
+      if (!before(item.record.sequence.value, item.record.receive_time_ns)) break;
+      first_gap.reset();
+    } else if (!first_gap && item.position != item.next) {  // not a reader's own: it is no frame
+      const std::int64_t end_ns = item.gap.to_ns == 0 ? INT64_MAX : item.gap.to_ns;
+      if (!before(0, end_ns)) first_gap.emplace(item.position, expected);
+    }
   }
   if (status == ReadStatus::failed) return error_;
+  if (!first_gap && status == ReadStatus::item) first_gap.emplace(item.position, item.record.sequence);
+  if (!first_gap) return {};
+  const auto [position, expected] = *first_gap;
+  if (!cursor_ || position.segment() != index_) {
+    if (auto done = seek(position); !done) return done;
+  }
+  cursor_->return_to(position.offset());
+  expected_ = expected;
   return {};
 }
 
@@ -173,11 +186,19 @@ Result<> LogReader::State::seek_sequence(Sequence sequence) {
 Result<> LogReader::State::seek_time(std::int64_t time_ns) {
   check_control();
   seek_oldest();
-  auto indices = readable_segments();
+  const auto indices = readable_segments();
   if (!indices) return indices.error();
-  const auto segment = find_segment(std::move(*indices), in_time_order(), [time_ns](const Ends& ends) {
+  auto segment = find_segment(*indices, in_time_order(), [time_ns](const Ends& ends) {
     return ends.sealed && ends.last_time_ns < time_ns;
   });
+  // The first record of a segment: what was lost before it stands at the end of the one before.
+  const auto at = std::lower_bound(indices->begin(), indices->end(), segment);
+  if (at != indices->begin() && at != indices->end()) {
+    const auto ends = ends_of(segment);
+    const auto ends_before = ends_of(*std::prev(at));
+    if (ends && ends->first_time_ns >= time_ns && ends_before && ends_before->sealed)
+      segment = *std::prev(at);
+  }
   // Records with the very time asked for may lie in front of a block that begins with it.
   const BeforeKey before = [time_ns](std::uint64_t, std::int64_t time) { return time < time_ns; };
   return seek_key(segment, before, before);

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "ctl/failure.hpp"
+#include "ctl/scan.hpp"
 #include "support/log_builder.hpp"
 #include "support/temp_directory.hpp"
 
@@ -140,6 +141,100 @@ TEST_F(ReadLogTest, ShowsGapsWhereTheyDoNotDisturb) {
   EXPECT_TRUE(read()[2].starts_with("{\"gap\":"));
   arguments_.pattern = "record";
   EXPECT_EQ(read().size(), 3U) << "a search shows what it found";
+}
+
+/// Three records until time 3, a gap from 3 to 6, two records from 9 on: in one segment, or the gap as the first one's end.
+class GapInTime : public ReadLogTest, public testing::WithParamInterface<bool> {
+ protected:
+  GapInTime() {
+    log_.begin();
+    log_.add_records(3);
+    FASTLOGD_CHECK(log_.writer.append_gap({.reason = ingress::LossReason::kernel_udp,
+                                           .count = 17,
+                                           .from_ns = kFirstTime + 3,
+                                           .to_ns = kFirstTime + 6}));
+    log_.time_shift = 5;
+    if (GetParam()) {
+      log_.seal();
+      log_.begin();
+    }
+    log_.add_records(2);
+    arguments_.output = "short";
+  }
+
+  /// "gap" and numbers of records, as they are shown.
+  std::string shown(const std::string& since, const std::string& until, ExitCode expected = ExitCode::done) {
+    arguments_.since = since;
+    arguments_.until = until;
+    std::string all;
+    for (const std::string& line : read(expected))
+      all += line.starts_with("-- gap") ? "g" : line.substr(line.size() - 1);
+    return all;
+  }
+
+  /// The same of what commands that count are given.
+  std::string scanned(const std::string& since, const std::string& until) {
+    std::string all;
+    const ScanArguments arguments{.target = arguments_.target, .since = since, .until = until};
+    EXPECT_TRUE(scan(arguments, [&](const segment::LogItem& item) {
+      const bool gap = item.kind == segment::LogItem::Kind::gap;
+      all += gap ? "g" : std::to_string(item.record.sequence.value);
+    }));
+    return all;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(, GapInTime, testing::Bool(), [](const auto& over_a_roll) {
+  return over_a_roll.param ? "AtTheEndOfASegment" : "WithinASegment";
+});
+
+TEST_P(GapInTime, IsShownIfItReachesIntoTheTimeAskedFor) {
+  EXPECT_EQ(shown("", ""), "123g45");
+  EXPECT_EQ(shown(at(3), ""), "3g45");
+  EXPECT_EQ(shown(at(5), ""), "g45");
+  EXPECT_EQ(shown(at(6), ""), "g45");
+  EXPECT_EQ(shown(at(7), ""), "45");
+  EXPECT_EQ(shown("", at(2)), "12");
+  EXPECT_EQ(shown("", at(3)), "123g");
+  EXPECT_EQ(shown(at(4), at(5), ExitCode::nothing_found), "g");
+  EXPECT_EQ(shown(at(10), at(11)), "5");
+}
+
+TEST_P(GapInTime, IsShownBackwardsToo) {
+  arguments_.reverse = true;
+  EXPECT_EQ(shown(at(5), ""), "54g");
+  EXPECT_EQ(shown(at(7), ""), "54");
+  EXPECT_EQ(shown("", at(2)), "21");
+  EXPECT_EQ(shown("", at(4)), "g321");
+  EXPECT_EQ(shown(at(4), at(5), ExitCode::nothing_found), "g");
+}
+
+TEST_P(GapInTime, IsCountedIfItReachesIntoTheTimeAskedFor) {
+  EXPECT_EQ(scanned("", ""), "123g45");
+  EXPECT_EQ(scanned(at(5), ""), "g45");
+  EXPECT_EQ(scanned(at(7), ""), "45");
+  EXPECT_EQ(scanned("", at(2)), "12");
+  EXPECT_EQ(scanned(at(4), at(5)), "g");
+}
+
+TEST_P(GapInTime, IsItsOwnAndNotThatOfThePlaceWhereItStands) {
+  ASSERT_TRUE(log_.writer.append_gap({.reason = ingress::LossReason::durability_unknown,
+                                      .count = 2,
+                                      .first = Sequence{1},
+                                      .last = Sequence{2},
+                                      .from_ns = kFirstTime + 1,
+                                      .to_ns = kFirstTime + 2}));
+  EXPECT_EQ(shown(at(2), ""), "23g45g");
+  EXPECT_EQ(shown(at(7), ""), "45");
+  EXPECT_EQ(scanned(at(2), ""), "23g45g");
+  EXPECT_EQ(scanned(at(7), ""), "45");
+}
+
+TEST_P(GapInTime, IsShownByANumberOfLinesSinceATime) {
+  arguments_.lines = "10";
+  EXPECT_EQ(shown(at(5), ""), "g45");
+  arguments_.lines = "2";
+  EXPECT_EQ(shown("", at(5)), "23");
 }
 
 TEST_F(ReadLogTest, WordsAreAStreamAndConditions) {
