@@ -1,5 +1,6 @@
 """What the daemon tells a service manager and what it takes from one, without a real systemd: see systemd_test for that."""
 
+import configparser
 import os
 import signal
 import socket
@@ -119,6 +120,19 @@ def test_inherited_sockets_are_found_by_address_when_the_name_says_nothing(idle_
     with idle_daemon.connect() as connection:
         connection.sendall(b"found\n")
     idle_daemon.quiesce(1)
+
+
+def test_the_unit_is_started_again_for_good(folder):
+    """Five failed starts within ten seconds would be systemd's own limit; and systemd finds nothing to say about the units."""
+    for unit in (ROOT / "systemd").glob("fastlogd*"):
+        (folder / unit.name).write_text(unit.read_text().replace("=/usr/bin/", f"={BIN.resolve()}/"))
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str
+    unit.read(folder / "fastlogd.service")
+    assert (unit["Service"]["Restart"], unit["Unit"]["StartLimitIntervalSec"]) == ("on-failure", "0")
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *folder.glob("fastlogd*")], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_the_unit_is_confined():
