@@ -15,6 +15,11 @@ install(CODE "
   endif()")
 install(FILES config/fastlogd.yaml config/minimal.yaml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 
+# What the manual pages refer to; a name of its own for each FORMAT.md.
+install(FILES docs/operating.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES src/segment/FORMAT.md DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME segment-format.md)
+install(FILES src/wire/FORMAT.md DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME native-protocol.md)
+
 # The service names its programs by their full paths, and the prefix may be given as late as `cmake --install --prefix`.
 set(FASTLOGD_SYSTEMD_UNIT_DIR lib/systemd/system CACHE STRING "Where systemd units go")
 install(CODE "

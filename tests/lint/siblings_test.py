@@ -62,3 +62,13 @@ def test_what_the_readme_starts_with_is_installed_by_dev_run():
               for word in re.search(rf"^readonly {name}=\(([^)]*)\)", dev, re.MULTILINE)[1].split()}
     assert {"socat", "curl"} <= used
     assert not used - ALWAYS_THERE - needed
+
+
+def test_what_the_manual_pages_refer_to_is_installed():
+    """By README.md's list, which install_test holds against `cmake --install`."""
+    listed = source_tree.read("README.md").split("\n## Install\n")[1].split("\n## ")[0]
+    installed = set(re.findall(r"[\w-]+\.md", listed))
+    pages = "\n".join(source_tree.read(path) for path in source_tree.tracked("docs/*.scd"))
+    named = set(re.findall(r"[a-z][\w-]*\.md", pages))
+    assert named and named <= installed
+    assert "src/" not in pages
