@@ -166,6 +166,8 @@ std::unique_ptr<Growing> make(const Options& options) {
 
 int await(const Options& options) {
   constexpr std::chrono::microseconds kLook{200};
+  // Counting reads up to 1 MiB; who only paused is not counted. The result is the time of the last change all the same.
+  constexpr std::int64_t kStillNanos = 3 * kNanosPerMilli;
   const auto growing = make(options);
   fmt::print("watching\n");
   std::fflush(stdout);
@@ -179,7 +181,7 @@ int await(const Options& options) {
     if (const std::uint64_t now = growing->mark(); now != mark) {
       mark = now;
       changed_ns = looked_ns;
-    } else if (counted_at != mark) {
+    } else if (counted_at != mark && looked_ns - changed_ns > kStillNanos) {
       counted_at = mark;
       count = growing->count();
       if (count < options.target) continue;
