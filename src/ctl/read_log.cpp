@@ -65,7 +65,7 @@ class LogPrinter {
   void go_to_start();
   void go_to_end();
   void go_back(std::uint64_t records);
-  void go_behind(const Cursor& cursor);
+  void go_to_oldest();
   void print_forwards();
   void print_backwards();
   [[nodiscard]] bool wait_for_more();
@@ -94,22 +94,31 @@ class LogPrinter {
   std::optional<bool> in_time_order_;
 
   Cursor cursor_;
+  LogPosition floor_;  ///< nothing in front of it is shown
   std::uint64_t found_ = 0;
   bool failed_ = false;
 };
 
 void LogPrinter::go_to_start() {
-  if (request_.after) return go_behind(*request_.after);
+  go_to_oldest();
   if (request_.lines) return go_back(*request_.lines);
-  if (spec_.since_ns == INT64_MIN) return reader_.seek_oldest();
+  if (request_.after || spec_.since_ns == INT64_MIN) return;
   if (auto found = reader_.seek_time(spec_.since_ns); !found) reader_.seek_oldest();
 }
 
-void LogPrinter::go_behind(const Cursor& cursor) {
-  cursor_ = cursor;
-  if (reader_.seek(cursor.position)) return;
-  // The log has lost its end since, or it is another one.
-  if (!reader_.seek_sequence(Sequence{cursor.sequence.value + 1})) reader_.seek_oldest();
+/// The oldest place that may be shown: behind the cursor, or where the log begins.
+void LogPrinter::go_to_oldest() {
+  floor_ = {};
+  if (!request_.after) return reader_.seek_oldest();
+  cursor_ = *request_.after;
+  if (reader_.seek(cursor_.position)) {
+    floor_ = cursor_.position;
+    // Else the log has lost its end since, or it is another one.
+  } else if (reader_.seek_sequence(Sequence{cursor_.sequence.value + 1})) {
+    floor_ = reader_.position();
+  } else {
+    reader_.seek_oldest();
+  }
 }
 
 /// Behind the newest record that may be shown.
@@ -124,14 +133,14 @@ void LogPrinter::go_to_end() {
   }
 }
 
-/// Stands before the newest `records` that match.
+/// Stands before the newest `records` that match and that may be shown.
 void LogPrinter::go_back(std::uint64_t records) {
   go_to_end();
   LogItem item;
   while (records > 0) {
     const ReadStatus status = reader_.previous(item);
     if (status == ReadStatus::failed) return fail();
-    if (status == ReadStatus::caught_up) return reader_.seek_oldest();
+    if (status == ReadStatus::caught_up || item.position < floor_) return go_to_oldest();
     if (item.kind != LogItem::Kind::record) continue;
     if (item.record.receive_time_ns < spec_.since_ns) {
       if (in_time_order() && reader_.seek_time(spec_.since_ns)) return;
@@ -166,12 +175,13 @@ void LogPrinter::print_forwards() {
 }
 
 void LogPrinter::print_backwards() {
+  go_to_oldest();  // to know where it is
   go_to_end();
   LogItem item;
   while (!output_.closed() && (!request_.lines || found_ < *request_.lines)) {
     const ReadStatus status = reader_.previous(item);
     if (status == ReadStatus::failed) return fail();
-    if (status == ReadStatus::caught_up) return;
+    if (status == ReadStatus::caught_up || item.position < floor_) return;
     if (item.kind == LogItem::Kind::record && item.record.receive_time_ns < spec_.since_ns) {
       if (in_time_order()) return;
       if (!reader_.seek(segment_start(item.position))) return;

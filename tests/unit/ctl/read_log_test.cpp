@@ -127,6 +127,42 @@ TEST_F(ReadLogTest, GoesOnBehindACursor) {
   EXPECT_EQ(read(), test::records(6, 15));
 }
 
+TEST_F(ReadLogTest, StopsAtACursorWhenItGoesBack) {
+  fill(2);
+  arguments_.show_cursor = true;
+  arguments_.after_cursor = read().back().substr(11);
+  arguments_.show_cursor = false;
+  EXPECT_TRUE(read(ExitCode::nothing_found).empty());
+  arguments_.reverse = true;
+  EXPECT_TRUE(read(ExitCode::nothing_found).empty());
+  fill(2);
+  auto newer = test::records(11, 20);
+  arguments_.reverse = false;
+  EXPECT_EQ(read(), newer);
+  for (const char* lines : {"all", "10", "11"}) {
+    arguments_.lines = lines;
+    EXPECT_EQ(read(), newer) << lines;
+  }
+  arguments_.lines = "3";
+  EXPECT_EQ(read(), test::records(18, 20)) << "the newest, not the first behind the cursor";
+  arguments_.reverse = true;
+  EXPECT_EQ(read(), (std::vector<std::string>{"record 20", "record 19", "record 18"}));
+  arguments_.lines.clear();
+  std::reverse(newer.begin(), newer.end());
+  EXPECT_EQ(read(), newer);
+}
+
+TEST_F(ReadLogTest, GoesByNumberWhereACursorsPlaceIsGone) {
+  fill(4);
+  for (const bool reverse : {false, true}) {
+    arguments_.reverse = reverse;
+    arguments_.after_cursor = "p=100000fff;s=12";  // no frame begins there
+    EXPECT_EQ(read().size(), 8U);
+    arguments_.after_cursor = "p=100000fff;s=20";
+    EXPECT_TRUE(read(ExitCode::nothing_found).empty());
+  }
+}
+
 TEST_F(ReadLogTest, ShowsGapsWhereTheyDoNotDisturb) {
   log_.begin();
   log_.add_records(2);
