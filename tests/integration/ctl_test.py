@@ -45,6 +45,16 @@ def test_grep_finds_and_says_when_nothing_is_found(filled):
     assert filled.ctl("grep", "-o", "cat", "panic").stdout == b"panic\n"
     assert filled.ctl("grep", "-o", "cat", "nowhere", check=False).returncode == 1
     assert filled.ctl("grep", "-o", "cat", "(unclosed", check=False).returncode == 2
+    assert filled.ctl("grep", "-o", "cat", "main", "panic", check=False).returncode == 2, "no stream is called panic"
+
+
+@pytest.mark.parametrize(("words", "expected"), [
+    (["panic"], [b"panic"]), (["-g", "panic"], [b"panic"]), (["panic", "main"], [b"panic"]), (["-g", "panic", "main"], [b"panic"]),
+    (["main", "--grep", "disk"], [b"disk failed", b"Disk slow"]), (["-g", "disk", "severity=err"], [b"disk failed"]),
+    (["disk", "main", "severity=err"], [b"disk failed"]), (["-g", "disk", "main", "severity=warning"], [b"Disk slow"]),
+])
+def test_grep_takes_its_pattern_as_a_word_or_an_option(filled, words, expected):
+    assert filled.ctl("grep", "-o", "cat", *words).stdout.split(b"\n")[:-1] == expected
 
 
 @pytest.mark.parametrize(("form", "pattern"), [
@@ -109,7 +119,7 @@ def test_time_selects_by_receipt(daemon):
 
 
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["cat", "-o", "nonsense"], ["cat", "-p", "nonsense"], ["cat", "-S", "soonish"],
-                                       ["nonsense"], ["tail", "-n", "many"], ["cat", "-g", "(unclosed"]])
+                                       ["nonsense"], ["tail", "-n", "many"], ["grep"], ["grep", "-r"], ["cat", "-g", "(unclosed"]])
 def test_wrong_usage_exits_2_and_says_why(filled, arguments):
     done = subprocess.run([str(BIN / "fastlogctl"), *arguments, "--config", str(filled.config_path)], capture_output=True, timeout=20)
     assert done.returncode == 2 and done.stderr.startswith(b"fastlogctl: "), done

@@ -72,3 +72,66 @@ def test_what_the_manual_pages_refer_to_is_installed():
     named = set(re.findall(r"[a-z][\w-]*\.md", pages))
     assert named and named <= installed
     assert "src/" not in pages
+
+
+# Which functions of src/ctl add options for several commands.
+OPTION_ADDERS = re.compile(r"\b(add_\w+_(?:options|argument|arguments)|add_formats)\(")
+
+
+def options_in(text: str) -> set[str]:
+    """`-x` and `--xyz` that a C++ text gives to CLI11."""
+    names = re.findall(r'(?:add_option|add_flag|set_version_flag)\(\s*"(-[^"]*)"', text)
+    return {option for option in ",".join(names).split(",") if option}
+
+
+def body_of(function: str) -> str:
+    """Its definition, wherever in src/ctl it is."""
+    for path in source_tree.tracked("src/ctl/*.cpp"):
+        if found := re.search(rf"^void {function}\(.*?^}}", source_tree.read(path), re.MULTILINE | re.DOTALL):
+            return found[0]
+    raise AssertionError(f"no definition of {function}")
+
+
+def options_of(command_text: str) -> set[str]:
+    called = set(OPTION_ADDERS.findall(command_text))
+    return options_in(command_text).union(*(options_of(body_of(name).split("{", 1)[1]) for name in called))
+
+
+def manual() -> dict[str, str]:
+    """Of each command: its own entry, what its group shares and what all commands share."""
+    texts = {}
+    sections = dict(re.findall(r"^# ([A-Z ]+)\n(.*?)(?=^# |\Z)", source_tree.read("docs/fastlogctl.1.scd"), re.MULTILINE | re.DOTALL))
+    for heading in ("READING", "WHAT THERE IS", "SENDING", "CONTROL"):
+        first, *entries = re.split(r"^(?=\*[a-z]+\*(?: .*)?$)", sections[heading], flags=re.MULTILINE)
+        for entry in entries:
+            name = re.match(r"\*([a-z]+)\*", entry)[1]
+            shared = sections[heading] if heading == "READING" else first
+            texts[name] = entry + shared + sections["COMMON OPTIONS"]
+    return texts
+
+
+def options_named(text: str, mark: str = "") -> set[str]:
+    """Behind `mark`, which is an asterisk for what is printed bold."""
+    return set(re.findall(rf"(?<![\w-]){mark}(--?[A-Za-z][a-z0-9-]*)", text))
+
+
+def test_the_man_page_and_the_commands_name_the_same_options():
+    commands = {pathlib.PurePath(path).stem.removesuffix("_command"): options_of(source_tree.read(path))
+                for path in source_tree.tracked("src/ctl/*_command.cpp")}
+    pages = manual()
+    assert set(pages) == set(commands) and {"--stream", "--window"} <= commands["bench"]
+    undocumented = {name: options - options_named(pages[name]) for name, options in commands.items()}
+    assert not {name: options for name, options in undocumented.items() if options}
+    general = options_in(source_tree.read("src/ctl/main.cpp")) | {"-h", "--help"}
+    page = source_tree.read("docs/fastlogctl.1.scd")
+    assert "--version" in general and not general - options_named(page, r"\*")
+    named = options_named(page.split("# READING")[1].split("# EXAMPLES")[0], r"\*")
+    assert not named - general.union(*commands.values())
+
+
+def test_the_three_that_read_take_the_same_options():
+    reading = source_tree.read("docs/fastlogctl.1.scd").split("These three take")[1].split("\n# ")[0]
+    shared = options_named("\n".join(line for line in reading.splitlines() if line.startswith("*-") and "(tail only)" not in line))
+    assert {"-g", "--after-cursor"} <= shared
+    for name in ("tail", "cat", "grep"):
+        assert not shared - options_of(source_tree.read(f"src/ctl/{name}_command.cpp")), name
