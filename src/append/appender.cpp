@@ -114,7 +114,7 @@ std::size_t Appender::drain(Input& input) {
   ring::ByteRing& ring = *input.end.ring;
   std::size_t entries = 0;
   std::size_t taken = 0;
-  while (taken < kRingBudgetBytes) {
+  while (!lost_ && taken < kRingBudgetBytes) {
     const auto bytes = ring.peek();
     if (bytes.empty()) break;
     const ingress::EntryView entry(bytes);

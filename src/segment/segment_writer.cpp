@@ -228,7 +228,7 @@ void SegmentWriter::abandon() {
   last_index_offset_ = settled_.last_index_offset;
   time_min_ = settled_.time_min;
   time_max_ = settled_.time_max;
-  room_end_ = 0;
+  end_ = room_end_ = 0;  // no frame fits any more
 }
 
 FileTrailer SegmentWriter::trailer() const {

@@ -59,7 +59,8 @@ class SegmentWriter {
   /// Why flush() said false.
   [[nodiscard]] const Error& failure() const { return output_.failure(); }
   /// After a failed flush(): takes back what was appended since the last good one, in the file too as far as that is
-  /// still possible. position(), next_sequence() and trailer() are those of that flush. Nothing may follow.
+  /// still possible. position(), next_sequence() and trailer() are those of that flush. Whatever is appended behind it
+  /// finds no room, until start(); seal() must not be called.
   void abandon();
 
   /// What is known of the log before the first segment this writes: trailers say whether times are in order.

@@ -1,4 +1,4 @@
-// A real stream store with one ring, and a producer that fills it as an io thread would.
+// A real stream store with a ring or more, and producers that fill them as io threads would.
 #pragma once
 
 #include <chrono>
@@ -18,29 +18,20 @@
 
 namespace fastlogd::test {
 
-class StoreHarness {
+/// One io thread's end of a ring.
+class RingProducer {
  public:
-  explicit StoreHarness(append::StreamOptions options, FileSystem& files = posix_file_system(),
-                        std::size_t ring_bytes = limits::kRingBytesMin,
-                        const std::string& runtime = "/dev/shm")
-      : StoreHarness(
-            append::StreamStore::open(std::make_shared<const append::StreamOptions>(std::move(options)),
-                                      {.files = files, .runtime_directory = runtime})
-                .value(),
-            ring_bytes) {}
+  explicit RingProducer(std::size_t ring_bytes = limits::kRingBytesMin)
+      : ring(ring::ByteRing::create(ring_bytes).value()), space(ring::WakeSignal::create().value()) {}
 
-  /// With a store that is open and not started.
-  explicit StoreHarness(std::unique_ptr<append::StreamStore> opened,
-                        std::size_t ring_bytes = limits::kRingBytesMin)
-      : ring(ring::ByteRing::create(ring_bytes).value()),
-        space(ring::WakeSignal::create().value()),
-        store(std::move(opened)) {
-    store->attach({.ring = ring.get(),
-                   .loss = &loss,
-                   .space = space.get(),
-                   .progress = &progress,
-                   .acks = space.get()});
-    store->start();
+  /// Before the store starts; it has to end before this does.
+  void attach_to(append::StreamStore& store) {
+    store.attach({.ring = ring.get(),
+                  .loss = &loss,
+                  .space = space.get(),
+                  .progress = &progress,
+                  .acks = space.get()});
+    data_ = &store.data_signal();
   }
 
   void define_source(std::uint32_t slot, const SourceView& source) {
@@ -77,15 +68,6 @@ class StoreHarness {
     hand_over(total);
   }
 
-  /// Until everything sent is published; false after ten seconds.
-  [[nodiscard]] bool wait_until_stored(std::uint64_t records) const {
-    for (int i = 0; i < 10000; ++i) {
-      if (store->counters().stored_records.value() >= records && ring->read() == ring->written()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return false;
-  }
-
   /// "Sync what came before", as an io thread asks for a client.
   void request_sync() {
     const auto room = wait_for(sizeof(ingress::EntryHeader));
@@ -93,14 +75,11 @@ class StoreHarness {
     hand_over(room.size());
   }
 
-  void stop() { store->stop(std::chrono::seconds(5)); }
-
   ingress::Descriptor like;  ///< what the descriptors of the next blocks say besides
   std::unique_ptr<ring::ByteRing> ring;
   std::unique_ptr<ring::WakeSignal> space;
   ingress::RingLoss loss;
   RingProgress progress;
-  std::unique_ptr<append::StreamStore> store;
 
  private:
   std::span<std::byte> wait_for(std::size_t bytes) {
@@ -114,8 +93,43 @@ class StoreHarness {
   void hand_over(std::size_t bytes) {
     ring->commit(bytes);
     ring->publish();
-    store->data_signal().notify();
+    data_->notify();
   }
+
+  ring::WakeSignal* data_ = nullptr;
+};
+
+class StoreHarness : public RingProducer {
+ public:
+  explicit StoreHarness(append::StreamOptions options, FileSystem& files = posix_file_system(),
+                        std::size_t ring_bytes = limits::kRingBytesMin,
+                        const std::string& runtime = "/dev/shm")
+      : StoreHarness(
+            append::StreamStore::open(std::make_shared<const append::StreamOptions>(std::move(options)),
+                                      {.files = files, .runtime_directory = runtime})
+                .value(),
+            ring_bytes) {}
+
+  /// With a store that is open and not started.
+  explicit StoreHarness(std::unique_ptr<append::StreamStore> opened,
+                        std::size_t ring_bytes = limits::kRingBytesMin)
+      : RingProducer(ring_bytes), store(std::move(opened)) {
+    attach_to(*store);
+    store->start();
+  }
+
+  /// Until everything sent is published; false after ten seconds.
+  [[nodiscard]] bool wait_until_stored(std::uint64_t records) const {
+    for (int i = 0; i < 10000; ++i) {
+      if (store->counters().stored_records.value() >= records && ring->read() == ring->written()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return false;
+  }
+
+  void stop() { store->stop(std::chrono::seconds(5)); }
+
+  std::unique_ptr<append::StreamStore> store;
 };
 
 }  // namespace fastlogd::test

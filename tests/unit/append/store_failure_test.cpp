@@ -20,24 +20,28 @@
 namespace fastlogd::append {
 namespace {
 
+using test::RingProducer;
 using test::StoreHarness;
 using test::TempDirectory;
 
 constexpr int kPerBlock = 20;
 constexpr std::uint64_t kSegmentBytes = 2 * limits::kMiB;
 
-/// Fails writes of frames (not of headers and trailers), as often as `failures` says.
+/// Fails writes of frames (not of headers and trailers), as often as `failures` says, `spared` ones before them.
 class SickFileSystem : public test::PassingFileSystem {
  public:
   Result<> write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) override {
     const bool frames = offset >= segment::kHeaderBytes && offset < segment::frames_end(kSegmentBytes);
-    if (frames && bytes.size() > 8 && failures.load() > 0) {
+    if (frames && bytes.size() > 8 && spared.load() > 0) {
+      spared.fetch_sub(1);
+    } else if (frames && bytes.size() > 8 && failures.load() > 0) {
       failures.fetch_sub(1);
       return Error{std::error_code(error, std::system_category()), "pwrite"};
     }
     return PassingFileSystem::write_at(fd, bytes, offset);
   }
   std::atomic<int> failures{0};
+  std::atomic<int> spared{0};
   int error = EIO;
 };
 
@@ -48,12 +52,13 @@ bool eventually(const std::function<bool()>& done) {
 
 struct Sent {
   explicit Sent(StoreHarness& to) : harness(to) { harness.define_source(0, {.identifier = "x"}); }
-  void blocks(int count) {
+  void blocks(int count) { blocks(count, harness); }
+  void blocks(int count, RingProducer& producer) {
     for (int i = 0; i < count; ++i) {
       std::vector<std::string> messages;
       for (int j = 0; j < kPerBlock; ++j)
         messages.push_back(std::to_string(++number) + std::string(2000, '.'));
-      harness.send(messages);
+      producer.send(messages);
     }
   }
   [[nodiscard]] bool stored() const { return harness.wait_until_stored(number); }
@@ -190,9 +195,7 @@ TEST_P(StoreFailure, NamesWhatWasNotOnDisk) {
   EXPECT_EQ(found.numbers.size(), sent.number);
 }
 
-TEST(StoreFailureByWrite, OfASealIsAFailOverToo) {
-  const TempDirectory directory;
-  SickFileSystem files;
+StreamOptions pwrite_options(const TempDirectory& directory) {
   StreamOptions options;
   options.name = "sf" + std::to_string(::getpid());
   options.directory = directory.path() + "/log";
@@ -200,6 +203,13 @@ TEST(StoreFailureByWrite, OfASealIsAFailOverToo) {
   options.write = WriteBy::pwrite;
   options.durability = {.mode = DurabilityMode::none};
   options.retention = {.bytes_max = 0, .keep_free = 0};
+  return options;
+}
+
+TEST(StoreFailureByWrite, OfASealIsAFailOverToo) {
+  const TempDirectory directory;
+  SickFileSystem files;
+  const StreamOptions options = pwrite_options(directory);
   StoreHarness harness(options, files);
   Sent sent(harness);
   sent.blocks(2);
@@ -217,13 +227,7 @@ TEST(StoreFailureByWrite, OverAndOverLosesNothing) {
   const TempDirectory directory;
   SickFileSystem files;
   files.error = ENOSPC;
-  StreamOptions options;
-  options.name = "sf" + std::to_string(::getpid());
-  options.directory = directory.path() + "/log";
-  options.segment_bytes = kSegmentBytes;
-  options.write = WriteBy::pwrite;
-  options.durability = {.mode = DurabilityMode::none};
-  options.retention = {.bytes_max = 0, .keep_free = 0};
+  const StreamOptions options = pwrite_options(directory);
   StoreHarness harness(options, files);
   Sent sent(harness);
   sent.blocks(2);
@@ -235,16 +239,67 @@ TEST(StoreFailureByWrite, OverAndOverLosesNothing) {
   expect_all_once(options, sent.number);
 }
 
+/// The appender's cycles are the test's own.
+std::unique_ptr<StreamStore> open_without_thread(const StreamOptions& options, FileSystem& files) {
+  return StreamStore::open(std::make_shared<const StreamOptions>(options),
+                           {.files = files, .runtime_directory = "/dev/shm", .own_thread = false})
+      .value();
+}
+
+bool work_until(StoreHarness& harness, std::uint64_t stored) {
+  return eventually([&] {
+    (void)harness.store->do_work();
+    return harness.store->counters().stored_records.value() >= stored;
+  });
+}
+
+// In the same cycle: what the abandoned segment took would be acknowledged and lost.
+TEST(StoreFailureByWrite, OfARotationsSealLeavesTheRingsAsTheyAre) {
+  const TempDirectory directory;
+  SickFileSystem files;
+  const StreamOptions options = pwrite_options(directory);
+  StoreHarness harness(open_without_thread(options, files));
+  Sent sent(harness);
+  sent.blocks(2);
+  ASSERT_TRUE(eventually([&] { return harness.store->counters().segments_prepared.value() >= 3; }));
+  files.failures = 1;
+  harness.store->rotate();
+  (void)harness.store->do_work();
+  EXPECT_EQ(harness.store->counters().stored_records.value(), 0U);
+  ASSERT_TRUE(work_until(harness, sent.number));
+  harness.stop();
+  EXPECT_EQ(harness.store->counters().stored_records.value(), sent.number);
+  expect_all_once(options, sent.number);
+}
+
+TEST(StoreFailureByWrite, OfOneRingsBatchLeavesTheOtherRingAsItIs) {
+  const TempDirectory directory;
+  SickFileSystem files;
+  const StreamOptions options = pwrite_options(directory);
+  RingProducer second;
+  auto store = open_without_thread(options, files);
+  StoreHarness harness([&] {
+    second.attach_to(*store);
+    return std::move(store);
+  }());
+  second.define_source(0, {.identifier = "y"});
+  Sent sent(harness);
+  sent.blocks(3, second);  // attached first, emptied first
+  sent.blocks(3);
+  files.failures = 1;
+  (void)harness.store->do_work();
+  EXPECT_EQ(harness.store->counters().stored_records.value(), 0U);
+  ASSERT_TRUE(work_until(harness, sent.number));
+  harness.stop();
+  EXPECT_EQ(harness.store->counters().stored_records.value(), sent.number);
+  expect_all_once(options, sent.number);
+}
+
 TEST(StoreFailureByWrite, StopsTheDaemonWhereThatIsConfigured) {
   const TempDirectory directory;
   SickFileSystem files;
-  StreamOptions options;
-  options.name = "sf" + std::to_string(::getpid());
-  options.directory = directory.path() + "/log";
-  options.segment_bytes = kSegmentBytes;
-  options.write = WriteBy::pwrite;
-  options.durability = {.mode = DurabilityMode::none, .on_failure = OnSyncFailure::stop};
-  options.retention = {.bytes_max = 0, .keep_free = 0};
+  StreamOptions options = pwrite_options(directory);
+  options.durability.on_failure = OnSyncFailure::stop;
   std::atomic<int> gave_up{0};
   StoreHarness harness(
       StreamStore::open(

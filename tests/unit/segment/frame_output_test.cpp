@@ -138,6 +138,10 @@ TEST_P(EachMethod, TakesBackWhatAFailedBatchMayHaveLeft) {
   EXPECT_EQ(log.writer.next_sequence(), 2U);
   EXPECT_EQ(std::memcmp(&good, std::array{log.writer.trailer()}.data(), sizeof good), 0);
   EXPECT_EQ(log.readable(), std::vector<std::string>{"kept"});
+  EXPECT_FALSE(log.add("more")) << "an abandoned segment has no room";
+  EXPECT_FALSE(log.writer.append_source({.identifier = "more"}).has_value());
+  EXPECT_FALSE(log.writer.append_gap({.reason = ingress::LossReason::shutdown, .count = 1}));
+  EXPECT_EQ(log.writer.position(), before);
   auto cursor = SegmentCursor::open(files, log.directory.path(), 1, Access::pread);
   FrameView frame;
   for (std::uint64_t block = kBlockBytes; block < 4 * kBlockBytes; block += kBlockBytes) {
