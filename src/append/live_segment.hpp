@@ -1,6 +1,7 @@
 // The segments that are being prepared, written or sealed, and who may touch what of them.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -55,6 +56,14 @@ class LiveSegments {
   [[nodiscard]] bool failed(std::uint64_t index) const {
     const std::lock_guard lock(mutex_);
     return failed_.contains(index);
+  }
+  /// One of this index or behind it has failed, whether it still lives or not.
+  [[nodiscard]] bool any_failed_from(std::uint64_t index) const {
+    const std::lock_guard lock(mutex_);
+    if (failed_.lower_bound(index) != failed_.end()) return true;
+    return std::any_of(by_index_.lower_bound(index), by_index_.end(), [](const auto& entry) {
+      return entry.second->failed.load(std::memory_order_acquire);
+    });
   }
   /// Nobody will ask for those before `index` any more.
   void forget_failed(std::uint64_t index) {

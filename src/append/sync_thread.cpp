@@ -140,17 +140,15 @@ void SyncThread::round(const Durability& durability) {
   settle(now);
 }
 
+/// A store may have failed behind the target, too: in its segment, or in a later one of which nothing could be committed.
 bool SyncThread::sync_segments(LogPosition target) {
   const LogPosition durable = partners_.control.durable();
-  if (target == durable) {
-    const auto active = partners_.live.find(target.segment());  // a store may have failed behind it
-    return active ? !active->failed.load(std::memory_order_acquire)
-                  : !partners_.live.failed(target.segment());
+  if (target != durable) {
+    for (std::uint64_t index = std::max(durable.segment(), resume_at_); index <= target.segment(); ++index) {
+      if (!sync_segment(index)) return false;
+    }
   }
-  for (std::uint64_t index = std::max(durable.segment(), resume_at_); index <= target.segment(); ++index) {
-    if (!sync_segment(index)) return false;
-  }
-  return true;
+  return !partners_.live.any_failed_from(target.segment());
 }
 
 bool SyncThread::sync_segment(std::uint64_t index) {

@@ -295,6 +295,25 @@ TEST(StoreFailureByWrite, OfOneRingsBatchLeavesTheOtherRingAsItIs) {
   expect_all_once(options, sent.number);
 }
 
+// The segment that is left can be synced and sealed, and nothing is committed in the one that can't take a batch.
+TEST(StoreFailureByWrite, OfTheFirstBatchBehindARollIsAFailOverToo) {
+  const TempDirectory directory;
+  SickFileSystem files;
+  const StreamOptions options = pwrite_options(directory);
+  StoreHarness harness(options, files);
+  Sent sent(harness);
+  sent.blocks(2);
+  ASSERT_TRUE(sent.stored());
+  files.spared = 1;  // the SEAL
+  files.failures = 1;
+  harness.store->rotate();
+  EXPECT_TRUE(eventually([&] { return harness.store->counters().fail_overs.value() == 1; }));
+  sent.blocks(2);
+  ASSERT_TRUE(sent.stored());
+  harness.stop();
+  expect_all_once(options, sent.number);
+}
+
 TEST(StoreFailureByWrite, StopsTheDaemonWhereThatIsConfigured) {
   const TempDirectory directory;
   SickFileSystem files;
