@@ -48,6 +48,7 @@ json::object stream_object(const config::StreamConfig& stream, const append::Str
       {"oldest", position_text(status.oldest)},
       {"text", stream.text ? stream.text->path : ""},
       {"control_file", status.control_path},
+      {"control_file_moved", status.control_moved},
   };
 }
 

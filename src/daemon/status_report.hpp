@@ -24,7 +24,7 @@ struct StatusSources {
   std::int64_t started_ns = 0;  ///< monotonic
 };
 
-/// Lists hold flat objects only, so that they print as tables.
+/// Lists hold flat objects only, so that they print well; the first key is what people look for.
 [[nodiscard]] std::string status_report(const StatusSources& sources);
 
 }  // namespace fastlogd::daemon

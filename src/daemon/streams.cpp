@@ -61,6 +61,10 @@ Result<std::unique_ptr<Streams>> Streams::open(const config::Config& config, Fil
     auto store = append::StreamStore::open(std::make_shared<const append::StreamOptions>(stream.store),
                                            {files, config.daemon.runtime_directory, gave_up});
     if (!store) return in_stream(stream.store.name, store.error());
+    if (const append::StoreStatus status = (*store)->status(); status.control_moved) {
+      diag::info("stream {}: {} is not on tmpfs; the control file is {}", stream.store.name,
+                 config.daemon.runtime_directory, status.control_path);
+    }
     auto entry = std::make_unique<Stream>();
     entry->config = stream;
     entry->store = std::move(*store);

@@ -1,7 +1,9 @@
 """The watermarks' files of killed daemons: the next one on the same log leaves none of them behind."""
 
+import json
 import os
 import pathlib
+import subprocess
 
 from support.daemon import Daemon
 from support.mounts import mounted
@@ -14,6 +16,10 @@ def files_of(daemon: Daemon) -> list[pathlib.Path]:
     names = {pathlib.Path(lock[key]).name for key in ("control", "wait")}
     names |= {f"fastlogd-{lock['log']}.{end}" for end in ("control", "wait")}
     return sorted(path for place in places for path in place.iterdir() if path.name in names)
+
+
+def file_system(path: pathlib.Path) -> str:
+    return subprocess.run(["stat", "-f", "-c", "%T", path], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def killed_and_started(daemon: Daemon) -> None:
@@ -41,6 +47,12 @@ def test_a_start_with_another_runtime_directory_removes_the_old_ones(idle_daemon
                 killed_and_started(daemon)
             else:
                 daemon.start()
+            (stream,) = json.loads(daemon.ctl("status", "--json").stdout)["streams"]
+            moved = file_system(place) != "tmpfs"
+            assert stream["control_file_moved"] == moved
+            assert stream["control_file"].startswith("/dev/shm/" if moved else str(place))
+            said = f"{place} is not on tmpfs; the control file is {stream['control_file']}"
+            assert (said in daemon.stderr()) == moved
             left = files_of(daemon)
             assert len(left) == 2, left
             assert not [path for path in (memory, disk) for path in path.glob("*.control") if path not in left]
