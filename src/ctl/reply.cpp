@@ -41,6 +41,13 @@ void append_line(std::string& out, const json::value& value, std::size_t depth) 
   out += '\n';
 }
 
+constexpr std::size_t kTableColumnsMax = 8;  // more don't fit a screen
+
+bool is_table(const json::array& array) {
+  return !array.empty() && std::all_of(array.begin(), array.end(), is_flat) &&
+         array.front().get_object().size() <= kTableColumnsMax;
+}
+
 /// Columns are the keys of the first row.
 void append_table(std::string& out, const json::array& rows, std::size_t depth) {
   std::vector<std::vector<std::string>> cells(1);
@@ -91,11 +98,12 @@ void append_value(std::string& out, const json::value& value, std::size_t depth)
     for (const auto& member : *object)
       append_member(out, {member.key().data(), member.key().size()}, member.value(), depth);
   } else if (const auto* array = value.if_array()) {
-    if (!array->empty() && std::all_of(array->begin(), array->end(), is_flat))
-      return append_table(out, *array, depth);
+    if (is_table(*array)) return append_table(out, *array, depth);
     for (const auto& element : *array) {
       if (element.is_structured()) {
-        append_value(out, element, depth);
+        const std::size_t begin = out.size();
+        append_value(out, element, depth + 1);
+        if (out.size() > begin) out[begin + depth * 2] = '-';
       } else {
         append_line(out, element, depth);
       }

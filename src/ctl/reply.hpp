@@ -20,8 +20,8 @@ struct ParsedReply {
 /// Anything that is not such an object becomes `error`. `ok` needs a status below 300 too.
 [[nodiscard]] ParsedReply parse_reply(const ControlReply& reply);
 
-/// JSON for people: "key: value" lines, objects indented, a list of flat objects as a table. What is no JSON comes back
-/// as it is.
+/// JSON for people: "key: value" lines, objects indented, a list of flat objects as a table, or, where that would have more
+/// than eight columns, one object after the other with "- " in front of its first line. What is no JSON comes back as it is.
 [[nodiscard]] std::string json_for_people(const std::string& json);
 
 }  // namespace fastlogd::ctl

@@ -135,8 +135,9 @@ def test_no_log_and_no_configuration_are_said_clearly(folder):
 def test_status_tells_what_runs(filled):
     status = json.loads(filled.ctl("status", "--json").stdout)
     assert "main" in json.dumps(status)
-    human = filled.ctl("status").stdout.decode()
-    assert "main" in human and "interval" in human
+    lines = filled.ctl("status").stdout.decode().splitlines()
+    assert "  - name: main" in lines and "    durability: interval" in lines
+    assert not [line for line in lines if len(line.replace(str(filled.folder), "")) > 100]
 
 
 def test_status_without_a_daemon_says_that_none_runs(filled):

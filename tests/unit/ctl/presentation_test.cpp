@@ -85,6 +85,18 @@ TEST(Reply, IsReadableForPeople) {
   EXPECT_EQ(json_for_people("not json"), "not json");
 }
 
+TEST(Reply, ShowsObjectsOfMoreKeysThanFitAScreenOneByOne) {
+  EXPECT_EQ(json_for_people(R"({"streams":[{"name":"main","b":1,"c":2,"d":3,"e":4,"f":5,"g":6,"h":7,"i":8},
+                                           {"name":"other","b":1}]})"),
+            "streams:\n"
+            "  - name: main\n"
+            "    b: 1\n    c: 2\n    d: 3\n    e: 4\n    f: 5\n    g: 6\n    h: 7\n    i: 8\n"
+            "  - name: other\n"
+            "    b: 1\n");
+  const std::string eight = json_for_people(R"([{"a":1,"b":1,"c":2,"d":3,"e":4,"f":5,"g":6,"h":7}])");
+  EXPECT_EQ(eight, "a  b  c  d  e  f  g  h\n1  1  2  3  4  5  6  7\n");
+}
+
 TEST(ChooseStream, TakesMainElseTheOnlyOne) {
   const Stream main{"main", "/m"};
   const Stream other{"other", "/o"};
