@@ -12,10 +12,6 @@
 namespace fastlogd::ctl {
 namespace {
 
-Cell known(std::uint64_t number) {
-  return number == 0 ? Cell::unknown() : Cell::of_number(number);
-}
-
 /// A reader that finds numbers missing says so, and the GAP frame that recovery wrote about it comes later: one loss,
 /// and the frame knows more of it.
 void add_once(std::vector<segment::Gap>& gaps, const segment::Gap& gap) {
@@ -38,8 +34,8 @@ ExitCode list_gaps(const ScanArguments& arguments) {
     lost += gap.count;
     const std::string reason(gap.reason == ingress::LossReason::none ? "unaccounted"
                                                                      : ingress::loss_reason_name(gap.reason));
-    table.add({Cell::of_text(reason), known(gap.count), known(gap.first.value), known(gap.last.value),
-               Cell::of_time(gap.from_ns), Cell::of_time(gap.to_ns)});
+    table.add({Cell::of_text(reason), Cell::of_known(gap.count), Cell::of_known(gap.first.value),
+               Cell::of_known(gap.last.value), Cell::of_time(gap.from_ns), Cell::of_time(gap.to_ns)});
   }
   if (arguments.json) {
     fmt::print("{}", table.to_json());

@@ -21,8 +21,9 @@ ExitCode list_segments_of(const TargetOptions& options, bool json) {
   for (const auto& facts : *segments) {
     table.add({Cell::of_number(facts.index), Cell::of_text(std::string(facts.state)),
                Cell::of_number(facts.epoch), Cell::of_bytes(facts.file_bytes),
-               Cell::of_bytes(facts.disk_bytes), Cell::of_number(facts.records),
-               Cell::of_number(facts.first_sequence), Cell::of_number(facts.last_sequence),
+               Cell::of_bytes(facts.disk_bytes),
+               facts.records ? Cell::of_number(*facts.records) : Cell::unknown(),
+               Cell::of_known(facts.first_sequence), Cell::of_known(facts.last_sequence),
                Cell::of_time(facts.first_time_ns), Cell::of_time(facts.last_time_ns)});
   }
   fmt::print("{}", json ? table.to_json() : table.to_text());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,9 +17,9 @@ struct SegmentFacts {
   /// sealed, recovered, damaged (by the trailer); active, ready (a daemon's); unsealed, unreadable.
   std::string_view state;
   std::uint64_t file_bytes = 0;
-  std::uint64_t disk_bytes = 0;  ///< blocks in use
-  std::uint64_t records = 0;     ///< known when sealed; 0 otherwise
-  std::uint64_t first_sequence = 0;
+  std::uint64_t disk_bytes = 0;          ///< blocks in use
+  std::optional<std::uint64_t> records;  ///< known when there is a trailer
+  std::uint64_t first_sequence = 0;      ///< 0, like the three below: not known, or no record
   std::uint64_t last_sequence = 0;
   std::int64_t first_time_ns = 0;
   std::int64_t last_time_ns = 0;

@@ -28,6 +28,10 @@ Cell Cell::of_number(std::uint64_t number) {
   return {fmt::format("{}", number), fmt::format("{}", number), true};
 }
 
+Cell Cell::of_known(std::uint64_t number) {
+  return number == 0 ? unknown() : of_number(number);
+}
+
 Cell Cell::of_bytes(std::uint64_t bytes) {
   return {format_bytes(bytes), fmt::format("{}", bytes), true};
 }

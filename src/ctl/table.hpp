@@ -15,11 +15,14 @@ struct Cell {
 
   [[nodiscard]] static Cell of_text(const std::string& text);
   [[nodiscard]] static Cell of_number(std::uint64_t number);
+  /// A number that is never 0 (a sequence number): 0 means unknown.
+  [[nodiscard]] static Cell of_known(std::uint64_t number);
   /// "1.5MiB", and the number of bytes in JSON.
   [[nodiscard]] static Cell of_bytes(std::uint64_t bytes);
   /// Local time, RFC 3339 in UTC in JSON; 0 means unknown: "-" and null.
   [[nodiscard]] static Cell of_time(std::int64_t time_ns);
   [[nodiscard]] static Cell of_bool(bool value, const std::string& yes, const std::string& no);
+  /// "-" and null.
   [[nodiscard]] static Cell unknown();
 };
 

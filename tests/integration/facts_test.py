@@ -65,6 +65,7 @@ def test_segments_lists_every_file_and_its_state(ask, filled):
     assert len(rows) == len(list(filled.log_directory.glob("*.flog")))
     if ask.live:
         assert rows[0]["state"] == "active" and {row["state"] for row in rows[1:]} <= {"ready"}
+        assert all(row[key] is None for row in rows for key in ("records", "first", "last", "oldest", "newest")), "no trailer says it yet"
     else:
         (row,) = rows
         assert (row["state"], row["records"], row["first"], row["last"]) == ("sealed", 60, 1, 60)
