@@ -218,7 +218,7 @@ void Registry::Collector::collect_balance(Families& families) const {
     lost_in_kernel += listener.counters->kernel_dropped_records.value();
   auto lost = Family::counter("fastlogd_lost_before_receipt_records_total",
                               "Records lost before the daemon could read them, by where.");
-  lost.sample({{"where", "kernel"}}, lost_in_kernel).sample({{"where", "client"}}, 0);
+  lost.sample({{"where", "kernel"}}, lost_in_kernel);
   std::move(lost).append_to(families);
 }
 
