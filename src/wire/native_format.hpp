@@ -48,7 +48,7 @@ enum class NativeError : std::uint8_t {
   version = 2,        ///< no version in common
   order = 3,          ///< record numbers with a hole, or a FLUSH of what was never sent
   not_here = 4,       ///< the listener takes text alone
-  not_reading = 5,    ///< the peer doesn't read what it is told
+  not_reading = 5,    ///< the peer doesn't read what it is told; not sent: it would not read this either
   shutting_down = 6,  ///< an orderly end: everything up to the last ACK is safe
 };
 
