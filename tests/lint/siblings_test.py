@@ -34,6 +34,16 @@ def test_every_command_is_in_the_man_page_and_every_man_page_command_exists():
     assert not missing
 
 
+def test_readme_and_changelog_name_every_command():
+    """README.md in backquotes, the changelog in any of its lines about fastlogctl."""
+    names = {pathlib.PurePath(path).stem.removesuffix("_command") for path in source_tree.tracked("src/ctl/*_command.cpp")}
+    readme = source_tree.read("README.md")
+    assert not [name for name in names if not re.search(rf"`(?:fastlogctl )?{name}\b|fastlogctl {name}\b", readme)]
+    changes = re.split(r"^- ", source_tree.read("CHANGELOG.md"), flags=re.MULTILINE)
+    told = " ".join(change for change in changes if change.startswith("`fastlogctl"))
+    assert not [name for name in names if not re.search(rf"\b{name}\b", told)]
+
+
 def test_every_configuration_key_is_in_the_commented_example():
     documented = source_tree.read("config/fastlogd.yaml")
     keys = {key for path in source_tree.tracked("src/*/*_options.hpp")
