@@ -103,7 +103,9 @@ LogReader::State::Step LogReader::State::open_from(LogItem& item, std::uint64_t 
 
 /// `complete`: the SEAL frame was seen.
 LogReader::State::Step LogReader::State::at_end_of_segment(LogItem& item, bool complete) {
-  if (control_ && index_ >= control_->committed().segment()) return Step::caught_up;
+  // By the position that next() saw, not by a newer one: a roll is published with the end of the segment before it,
+  // and that end may lie behind the limit that was read up to.
+  if (control_ && index_ >= seen_.segment()) return Step::caught_up;
   if (complete || vouched()) return open_from(item, index_ + 1);
   // No daemon known and no trailer: a crash, or a daemon that began after we looked.
   cursor_->refresh();

@@ -93,7 +93,7 @@ class LogReader::State {
   std::uint64_t index_ = 0;            ///< segment to be read; cursor_ may not be open yet
   bool placed_ = false;                ///< index_ is meant; otherwise start at the oldest
   bool gap_due_ = false;               ///< seek() found its segment gone: say so
-  LogPosition seen_;                   ///< committed position when next() last looked
+  LogPosition seen_;                   ///< committed position when next() last looked, before any limit()
   Sequence expected_;                  ///< next sequence number; 0: unknown
   std::vector<std::uint64_t> behind_;  ///< previous(): frames still to be given out, newest last
   Error error_;

@@ -1,9 +1,13 @@
 // The reader behind a daemon that writes, rolls, removes and restarts.
+#include <atomic>
+#include <functional>
 #include <thread>
+#include <utility>
 
 #include <gtest/gtest.h>
 
 #include "log_reader_fixture.hpp"
+#include "support/passing_file_system.hpp"
 
 namespace fastlogd::segment {
 namespace {
@@ -102,6 +106,88 @@ TEST_P(LogReaderBy, OpenedBeforeTheDaemonMissesNothingWhenSegmentsRoll) {
     ASSERT_EQ(item.kind, LogItem::Kind::record) << item.gap.first.value << " to " << item.gap.last.value;
     ASSERT_EQ(item.record.sequence.value, due++);
   }
+}
+
+// One publish for the end of a segment, its SEAL and the begin of the next: what each block does that a roll cuts in two.
+TEST_P(LogReaderBy, MissesNothingWhenOnePublishGoesAcrossARoll) {
+  constexpr int kRolls = 40;
+  LiveLog log(directory_.path());
+  log.begin();
+  log.publish();
+  std::atomic<std::uint64_t> last{0};
+  std::jthread writer([&] {
+    const std::string text(10'000, '.');
+    for (int rolls = 0; rolls < kRolls; ++rolls) {
+      for (int i = 0; i < 90; ++i) FASTLOGD_CHECK(log.add(text));
+      log.publish();  // the reader comes so far, and spins
+      while (log.add(text)) continue;
+      log.seal_frame();
+      log.begin();
+      FASTLOGD_CHECK(log.add(text));
+      log.publish();
+    }
+    last = log.next_sequence - 1;
+  });
+  auto reader = open(directory_.path());
+  LogItem item;
+  std::uint64_t due = 1;
+  for (int idle = 0; idle < 1000 && (last == 0 || due <= last);) {
+    if (reader.next(item) != ReadStatus::item) {  // no wait(): it would hide the race
+      if (last != 0) ++idle;
+      continue;
+    }
+    ASSERT_EQ(item.kind, LogItem::Kind::record) << item.gap.first.value << " to " << item.gap.last.value;
+    ASSERT_EQ(item.record.sequence.value, due++);
+  }
+  EXPECT_EQ(due, last + 1);
+}
+
+/// Does something once, in the middle of the read at an offset.
+class InterruptedFileSystem : public test::PassingFileSystem {
+ public:
+  Result<std::size_t> read_at(int fd, std::span<std::byte> into, std::uint64_t offset) override {
+    if (offset == at && meanwhile) std::exchange(meanwhile, nullptr)();
+    return PassingFileSystem::read_at(fd, into, offset);
+  }
+  std::uint64_t at = 0;
+  std::function<void()> meanwhile;
+};
+
+// The same with the publish between the reader's two looks, each time. Damage makes it read something in between.
+TEST(LogReaderLive, StaysWithASegmentThatIsLeftWhileItReadsUpToTheLimit) {
+  const test::TempDirectory directory;
+  LiveLog log(directory.path(), 4 * limits::kMiB);
+  const auto fill_block = [&log] {
+    const std::uint64_t end = next_block(log.writer.offset());
+    while (log.writer.offset() < end) FASTLOGD_CHECK(log.add(std::string(10'000, 'x')));
+  };
+  log.begin();
+  const std::uint64_t damaged = log.writer.offset();
+  fill_block();
+  log.add_records(3);
+  log.publish();
+  test::poke(log.current_path(), damaged, std::vector<std::byte>(8));
+  test::poke(log.current_path(), kBlockBytes, std::vector<std::byte>(8));
+  InterruptedFileSystem files;
+  auto reader = LogReader::open(directory.path(), Access::pread, files);
+  ASSERT_TRUE(reader);
+  std::uint64_t first_whole = 0;
+  files.at = kBlockBytes;
+  files.meanwhile = [&] {
+    fill_block();
+    first_whole = log.next_sequence - 1;  // the record that began the third block
+    log.add_records(1);
+    log.seal_frame();
+    log.begin();
+    log.add_records(1);
+    log.publish();
+  };
+  EXPECT_EQ(read_to_end(*reader), std::vector<std::string>{});
+  ASSERT_NE(first_whole, 0U);
+  const auto items = read_to_end(*reader);
+  ASSERT_EQ(items.size(), 4U);
+  EXPECT_EQ(items[0], "<1-" + std::to_string(first_whole - 1) + ">");
+  EXPECT_EQ(items[3], "record " + std::to_string(log.next_sequence - 1));
 }
 
 TEST_P(LogReaderBy, OvertakenByRetentionNamesWhatItMissed) {
