@@ -23,7 +23,10 @@ MappingFacts mapping_facts(const void* address) {
       continue;
     }
     std::uint64_t kib = 0;
-    if (std::sscanf(line.c_str(), "FilePmdMapped: %" SCNu64, &kib) == 1) facts.huge_pages = kib > 0;
+    if (std::sscanf(line.c_str(), "FilePmdMapped: %" SCNu64, &kib) == 1 ||
+        std::sscanf(line.c_str(), "ShmemPmdMapped: %" SCNu64, &kib) == 1) {
+      facts.huge_pages |= kib > 0;
+    }
     if (!line.starts_with("VmFlags:")) continue;
     facts.map_sync = (line + " ").find(" sf ") != std::string::npos;
     break;

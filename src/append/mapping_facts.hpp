@@ -4,7 +4,7 @@
 namespace fastlogd::append {
 
 struct MappingFacts {
-  bool huge_pages = false;  ///< FilePmdMapped of smaps is not 0
+  bool huge_pages = false;  ///< FilePmdMapped of smaps is not 0, or on tmpfs ShmemPmdMapped
   bool map_sync =
       false;  ///< `sf` in VmFlags: page faults are synchronous, block mappings durable (proc_pid_smaps(5))
 };

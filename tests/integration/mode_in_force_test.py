@@ -1,4 +1,5 @@
-"""P12: the durability that `fastlogctl status` and the metrics report is the one in force, judged by the system calls."""
+"""P12: what `fastlogctl status` and the metrics report is in force: the durability is judged by the system calls, how
+the log is written and the page size by what the kernel says of the process's mappings."""
 
 import json
 import pathlib
@@ -7,8 +8,9 @@ import subprocess
 import time
 
 import pytest
-from support.daemon import Daemon
+from support.daemon import Daemon, eventually
 from support.load import Load
+from support.mounts import mounted
 from support.senders import program
 
 INTERVAL_MS = 200
@@ -72,3 +74,66 @@ def test_P12_a_daemon_that_reports_a_mode_and_does_not_keep_it_is_caught(idle_da
     time.sleep(1)
     assert reported_modes(daemon) != {observed_mode(daemon, trace)}
     daemon.kill()
+
+
+def mapped_as(daemon: Daemon) -> dict[str, bool]:
+    """How the active segment is mapped into the daemon: writable at all, with huge pages, and asked for them."""
+    stream = json.loads(daemon.ctl("status", "--json").stdout)["streams"][0]
+    active = f"{int(stream['committed'].split(':')[0]):020}.flog"
+    found = {"writable": False, "huge": False, "asked": False}
+    inside = False
+    for line in pathlib.Path(f"/proc/{daemon.process.pid}/smaps").read_text().splitlines():
+        words = line.split()
+        if re.fullmatch(r"[0-9a-f]+-[0-9a-f]+", words[0]):
+            inside = words[-1].endswith(f"/{active}") and words[1].startswith("rw")
+            found["writable"] |= inside
+        elif inside and words[0] in ("FilePmdMapped:", "ShmemPmdMapped:"):
+            found["huge"] |= int(words[1]) > 0
+        elif inside and words[0] == "VmFlags:":
+            found["asked"] |= "hg" in words[1:]
+    return found
+
+
+def check_reported(daemon: Daemon, write: str) -> None:
+    """The report and the mapping, at rest: status, metrics and smaps are three reads."""
+    stream = json.loads(daemon.ctl("status", "--json").stdout)["streams"][0]
+    reported = {(stream["write"], stream["page_size"])}
+    reported |= set(re.findall(r'^fastlogd_\w+\{.*write="(\w+)",page_size="(\w+)"', daemon.get("/metrics")[1], re.MULTILINE))
+    really = mapped_as(daemon)
+    assert reported == {("mapping" if really["writable"] else "pwrite", "2MiB" if really["huge"] else "4KiB")}
+    assert stream["write"] == write
+
+
+@pytest.mark.parametrize(("wanted", "write"), [("mapping", "mapping"), ("small-pages", "mapping"), ("pwrite", "pwrite")])
+def test_P12_the_reported_way_of_writing_is_the_one_in_force(idle_daemon, wanted, write):
+    idle_daemon.stream.update(write=wanted, segment_bytes="16MiB")
+    daemon = idle_daemon.start()
+    sent = 0
+    for _ in range(3):  # in several segments
+        Load(daemon.connect, rate=1e9, count=20_000).run()
+        sent += 20_000
+        daemon.quiesce(sent)
+        check_reported(daemon, write)
+        before = daemon.metrics().sum("fastlogd_segment_rolls_total")
+        daemon.ctl("rotate")
+        eventually(lambda: daemon.metrics().sum("fastlogd_segment_rolls_total") > before)
+    assert mapped_as(daemon)["asked"] == (wanted == "mapping")
+    if wanted != "mapping":
+        assert not mapped_as(daemon)["huge"]
+
+
+@pytest.mark.parametrize(("wanted", "size"), [("mapping", "2MiB"), ("small-pages", "4KiB")])
+def test_P12_huge_pages_are_reported_where_the_file_system_has_them(idle_daemon, wanted, size):
+    """A tmpfs with huge=always has them; of other file systems the machine decides."""
+    with mounted(idle_daemon.folder / "disk", "-t", "tmpfs", "-o", "size=256m,huge=always", "tmpfs") as path:
+        idle_daemon.stream.update(directory=str(path / "main"), write=wanted, segment_bytes="16MiB",
+                                  retention={"bytes_max": "1GiB", "keep_free": "0"})
+        idle_daemon.log_directory = path / "main"
+        daemon = idle_daemon.start()
+        Load(daemon.connect, rate=1e9, count=20_000).run()
+        daemon.quiesce(20_000)
+        check_reported(daemon, "mapping")
+        if wanted == "mapping" and not mapped_as(daemon)["huge"]:
+            pytest.skip("no huge page was to be had here")
+        assert json.loads(daemon.ctl("status", "--json").stdout)["streams"][0]["page_size"] == size
+        assert daemon.stop() == 0
