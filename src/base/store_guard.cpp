@@ -19,21 +19,27 @@ constexpr std::uintptr_t kReserved = 1;  // `begin` of a place whose end is not 
 std::array<StoreGuard::Place, kPlaces> places;
 static_assert(std::atomic<std::uintptr_t>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
 
-StoreGuard::Place* find(std::uintptr_t address) {
+struct Found {
+  StoreGuard::Place* place = nullptr;
+  std::uintptr_t end = 0;  ///< of the region that was found to hold the address
+};
+
+/// Other threads give places away and take them meanwhile. `begin` twice, `end` in between: an end that belongs to
+/// another begin is never used.
+Found find(std::uintptr_t address) {
   for (StoreGuard::Place& place : places) {
     const std::uintptr_t begin = place.begin.load(std::memory_order_acquire);
-    if (begin > kReserved && begin <= address && address < place.end.load(std::memory_order_relaxed)) {
-      return &place;
-    }
+    if (begin <= kReserved || address < begin) continue;
+    const std::uintptr_t end = place.end.load(std::memory_order_acquire);
+    if (address < end && place.begin.load(std::memory_order_acquire) == begin) return {&place, end};
   }
-  return nullptr;
+  return {};
 }
 
 /// Memory of its own from the page at fault on. Failing (no memory) the process dies as it would have without us.
-bool put_private_memory(StoreGuard::Place& place, std::uintptr_t address) {
+bool put_private_memory(std::uintptr_t address, std::uintptr_t end) {
   const std::uintptr_t page = address & ~(std::uintptr_t{limits::kPageBytes} - 1);
-  const std::size_t bytes = place.end.load(std::memory_order_relaxed) - page;
-  const void* got = ::mmap(reinterpret_cast<void*>(page), bytes, PROT_READ | PROT_WRITE,
+  const void* got = ::mmap(reinterpret_cast<void*>(page), end - page, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
   return got != MAP_FAILED;
 }
@@ -42,9 +48,10 @@ void on_sigbus(int number, siginfo_t* info, void* /*context*/) {
   const int saved = errno;
   // What kill(2) and its like send has no address of a store; the union would hold a pid there.
   const bool from_kernel = info->si_code > 0 && info->si_code != SI_KERNEL;
-  StoreGuard::Place* place = from_kernel ? find(reinterpret_cast<std::uintptr_t>(info->si_addr)) : nullptr;
-  if (place != nullptr && put_private_memory(*place, reinterpret_cast<std::uintptr_t>(info->si_addr))) {
-    place->faulted.store(true, std::memory_order_relaxed);  // for this very thread
+  const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr);
+  const Found found = from_kernel ? find(address) : Found{};
+  if (found.place != nullptr && put_private_memory(address, found.end)) {
+    found.place->faulted.store(true, std::memory_order_relaxed);  // for this very thread
     errno = saved;
     return;
   }
@@ -73,8 +80,8 @@ StoreGuard::StoreGuard(std::span<std::byte> region) {
     if (!place.begin.compare_exchange_strong(free, kReserved, std::memory_order_acq_rel)) continue;
     const auto begin = reinterpret_cast<std::uintptr_t>(region.data());
     place.faulted.store(false, std::memory_order_relaxed);
-    place.end.store(begin + region.size(), std::memory_order_relaxed);
-    place.begin.store(begin, std::memory_order_release);  // meets the handler's acquire
+    place.end.store(begin + region.size(), std::memory_order_release);
+    place.begin.store(begin, std::memory_order_release);  // both meet acquires in find()
     place_ = &place;
     return;
   }

@@ -35,6 +35,8 @@ class StoreGuard {
   [[nodiscard]] explicit operator bool() const { return place_ != nullptr; }
   /// A store has faulted: what lies behind some page of the region is not the file any more. Final.
   [[nodiscard]] bool faulted() const {
+    // The handler runs on this thread: the compiler must not move the look in front of the stores.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
     return place_ != nullptr && place_->faulted.load(std::memory_order_relaxed);
   }
 

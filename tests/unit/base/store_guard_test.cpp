@@ -4,9 +4,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -32,6 +34,12 @@ class CutFile {
     mapping_ = Mapping(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0), bytes);
   }
   void cut(std::size_t at) { EXPECT_EQ(::ftruncate(fd_.get(), static_cast<off_t>(at)), 0); }
+  /// Puts the file back behind addresses that got memory of their own.
+  void map_again(std::size_t offset, std::size_t bytes) {
+    EXPECT_NE(::mmap(mapping_.data() + offset, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                     fd_.get(), static_cast<off_t>(offset)),
+              MAP_FAILED);
+  }
   [[nodiscard]] std::span<std::byte> region() { return {mapping_.data(), mapping_.size()}; }
   [[nodiscard]] volatile std::byte* at(std::size_t offset) { return mapping_.data() + offset; }
   [[nodiscard]] int read(std::size_t offset) { return std::to_integer<int>(std::byte{*at(offset)}); }
@@ -94,6 +102,38 @@ TEST(StoreGuard, MovesWithItsMarkAndFreesItsPlace) {
   *file.at(0) = std::byte{1};
   const StoreGuard moved = std::move(guard);
   EXPECT_TRUE(moved.faulted());
+}
+
+// Regions in a row: a place that somebody takes for the last one just when it was that of the first one must not be
+// taken for everything between.
+TEST(StoreGuard, IsNotConfusedByPlacesThatChangeHands) {
+  constexpr std::size_t kRegions = 3;
+  CutFile file(kRegions * kBytes);
+  const auto region = [&](std::size_t i) { return file.region().subspan(i * kBytes, kBytes); };
+  std::optional<StoreGuard> before(std::in_place,
+                                   region(0));  // a place in front of the one that is to be found
+  StoreGuard guard(region(1));
+  before.reset();
+  file.cut(kBytes);
+  std::atomic<bool> done{false};
+  std::jthread other([&] {
+    while (!done.load(std::memory_order_relaxed)) {
+      {
+        const StoreGuard first(region(0));
+      }
+      {
+        const StoreGuard last(region(2));
+      }
+    }
+  });
+  for (int i = 0; i < 5'000; ++i) {
+    *file.at(kBytes + 8) = std::byte{1};
+    ASSERT_TRUE(guard.faulted()) << "after " << i;
+    file.map_again(kBytes, kBytes);
+    guard = {};
+    guard = StoreGuard(region(1));
+  }
+  done = true;
 }
 
 using StoreGuardDeathTest = ::testing::Test;
