@@ -1,5 +1,7 @@
 #include "ingest/ack_board.hpp"
 
+#include <utility>
+
 namespace fastlogd::ingest {
 
 void AckBoard::join(AckListener& listener) {
@@ -26,8 +28,9 @@ bool AckBoard::deliver() {
   seen_ring_ = point.ring_position;
   bool failed = false;
   if (stream_ != nullptr) {
-    failed = stream_->failures() != seen_failures_;
-    seen_failures_ = stream_->failures();
+    // One look: a failure that came between two would never be told.
+    const std::uint64_t failures = stream_->failures();
+    failed = failures != std::exchange(seen_failures_, failures);
     seen_durable_ = stream_->durable().value;
   }
   const std::vector<AckListener*>& concerned = failed ? listeners_ : waiting_;
