@@ -101,8 +101,9 @@ void Verifier::check_segment(std::uint64_t index, bool last) {
   last_time_ = 0;
   const std::uint64_t area_end = frames_end(cursor->header().segment_bytes);
   std::uint64_t limit = area_end;
-  const bool active = control_ && index == control_->committed().segment();
-  if (active) limit = control_->committed().offset();
+  const LogPosition committed = control_ ? control_->committed() : LogPosition{};  // once: it moves
+  const bool active = control_ && index == committed.segment();
+  if (active) limit = committed.offset();
   check_zero(*cursor, name, sizeof(FileHeader), kHeaderBytes - 4, "header page");
   const std::uint64_t records_before = report_.records;
   check_frames(*cursor, name, limit, last);
