@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 
 #include "base/limits.hpp"
 
@@ -97,12 +98,14 @@ bool FrameOutput::flush(std::uint64_t written) {
   return true;
 }
 
+/// Page by page: one that can't be written must not keep the others. The first frame's commit word goes first.
 void FrameOutput::withdraw(std::uint64_t from, std::uint64_t to) {
-  static constexpr std::array<std::byte, 8> kNoCommit{};
-  const int fd = segment_->fd.get();
-  if (from < to) (void)files_->write_at(fd, kNoCommit, from);
-  for (std::uint64_t block = next_block(from); block < to; block += kBlockBytes) {
-    (void)files_->write_at(fd, kNoCommit, block);
+  static constexpr std::array<std::byte, limits::kPageBytes> kZeros{};
+  for (std::uint64_t at = from; at < to;) {
+    const std::uint64_t page_end = (at / kZeros.size() + 1) * kZeros.size();
+    const auto part = std::span(kZeros).first(std::min(page_end, to) - at);
+    (void)files_->write_at(segment_->fd.get(), part, at);
+    at += part.size();
   }
 }
 

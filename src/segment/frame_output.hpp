@@ -64,8 +64,8 @@ class FrameOutput {
   [[nodiscard]] bool flush(std::uint64_t written);
   /// Why flush() said false.
   [[nodiscard]] const Error& failure() const { return *failure_; }
-  /// After a failure: frames that begin at `from`, or at a block's start up to `to`, may have reached the file though
-  /// nobody was told; makes them no frames, so that a reader without a watermark stops before them. As far as the file
+  /// After a failure: bytes of [from, to) may have reached the file though nobody was told; puts zeros there, as in
+  /// space that was never used, so that neither readers nor a later start take them for anything. As far as the file
   /// still takes it.
   void withdraw(std::uint64_t from, std::uint64_t to);
 

@@ -33,6 +33,8 @@ class Verifier {
 
  private:
   void check_segment(std::uint64_t index, bool last);
+  [[nodiscard]] std::optional<OpenPayload> open_behind(std::uint64_t index) const;
+  [[nodiscard]] std::optional<std::uint64_t> told_end(SegmentCursor& cursor) const;
   void check_frames(SegmentCursor& cursor, const std::string& name, std::uint64_t limit, bool last);
   void check_frame_content(const FrameView& frame, const std::string& name, SegmentCursor& cursor);
   void check_record(const FrameView& frame, const std::string& name, SegmentCursor& cursor);
@@ -57,6 +59,7 @@ class Verifier {
   std::optional<ControlReader> control_;
   VerifyReport report_;
   std::uint64_t all_bytes_ = 0;
+  std::vector<std::uint64_t> indices_;
   std::optional<std::uint64_t> due_;
   std::vector<Jump> jumps_;
   std::vector<Gap> gaps_;
@@ -76,14 +79,41 @@ Result<VerifyReport> Verifier::run() {
     const std::uint64_t active = control_->committed().segment();
     std::erase_if(*indices, [active](std::uint64_t index) { return index > active; });
   }
-  for (const std::uint64_t index : *indices) {
+  indices_ = std::move(*indices);
+  for (const std::uint64_t index : indices_) {
     if (const auto info = files_.status(segment_path(directory_, index))) {
       all_bytes_ += static_cast<std::uint64_t>(info->st_size);
     }
   }
-  for (const std::uint64_t index : *indices) check_segment(index, index == indices->back());
+  for (const std::uint64_t index : indices_) check_segment(index, index == indices_.back());
   find_unaccounted();
   return std::move(report_);
+}
+
+/// The OPEN of the next segment in use behind this one.
+std::optional<OpenPayload> Verifier::open_behind(std::uint64_t index) const {
+  for (auto it = std::upper_bound(indices_.begin(), indices_.end(), index); it != indices_.end(); ++it) {
+    auto cursor = SegmentCursor::open(files_, directory_, *it, Access::pread);
+    if (!cursor) continue;
+    cursor->read_ahead(limits::kPageBytes);
+    FrameView frame;
+    if (cursor->peek_block(0, kBlockBytes, frame) && frame.header.type == FrameType::open)
+      return decode_open(frame.payload);
+  }
+  return std::nullopt;
+}
+
+/// Where an unsealed segment that is not active ends, by the next one's OPEN. Only one that took no more stores has no
+/// SEAL there; if not even its OPEN was published the next one follows the segment before.
+std::optional<std::uint64_t> Verifier::told_end(SegmentCursor& cursor) const {
+  const auto next = open_behind(cursor.index());
+  if (!next) return std::nullopt;
+  if (next->previous_uuid == cursor.header().segment_uuid) return next->previous_end_offset;
+  FrameView frame;
+  cursor.return_to(kHeaderBytes);
+  const bool never_used = cursor.next(kBlockBytes, frame) == FrameStatus::unpublished;
+  const bool skipped = !previous_ || next->previous_uuid == previous_->segment_uuid;
+  return never_used && skipped ? std::optional(kHeaderBytes) : std::nullopt;
 }
 
 void Verifier::check_segment(std::uint64_t index, bool last) {
@@ -103,7 +133,11 @@ void Verifier::check_segment(std::uint64_t index, bool last) {
   std::uint64_t limit = area_end;
   const LogPosition committed = control_ ? control_->committed() : LogPosition{};  // once: it moves
   const bool active = control_ && index == committed.segment();
-  if (active) limit = committed.offset();
+  if (active) {
+    limit = committed.offset();
+  } else if (!cursor->trailer()) {
+    limit = std::min(told_end(*cursor).value_or(area_end), area_end);
+  }
   check_zero(*cursor, name, sizeof(FileHeader), kHeaderBytes - 4, "header page");
   const std::uint64_t records_before = report_.records;
   check_frames(*cursor, name, limit, last);
@@ -115,8 +149,10 @@ void Verifier::check_segment(std::uint64_t index, bool last) {
   if (!cursor->trailer() && !active) {
     check_zero(*cursor, name, area_end, cursor->header().segment_bytes, "trailer page");
   }
-  previous_ = cursor->header();
-  previous_end_ = cursor->offset();
+  if (limit > kHeaderBytes) {  // else the next one does not follow it
+    previous_ = cursor->header();
+    previous_end_ = cursor->offset();
+  }
   advance(cursor->header().segment_bytes - std::min(area_end, cursor->offset()));
 }
 

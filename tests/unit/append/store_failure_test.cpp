@@ -13,6 +13,7 @@
 #include "append/stream_store.hpp"
 #include "segment/log_reader.hpp"
 #include "segment/segment_file.hpp"
+#include "segment/verify.hpp"
 #include "support/passing_file_system.hpp"
 #include "support/store_harness.hpp"
 #include "support/temp_directory.hpp"
@@ -31,10 +32,11 @@ constexpr std::uint64_t kSegmentBytes = 2 * limits::kMiB;
 class SickFileSystem : public test::PassingFileSystem {
  public:
   Result<> write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) override {
-    const bool frames = offset >= segment::kHeaderBytes && offset < segment::frames_end(kSegmentBytes);
-    if (frames && bytes.size() > 8 && spared.load() > 0) {
+    const bool in_frames = offset >= segment::kHeaderBytes && offset < segment::frames_end(kSegmentBytes);
+    const bool frames = in_frames && !segment::all_zero(bytes);  // what takes a batch back is no try
+    if (frames && spared.load() > 0) {
       spared.fetch_sub(1);
-    } else if (frames && bytes.size() > 8 && failures.load() > 0) {
+    } else if (frames && failures.load() > 0) {
       failures.fetch_sub(1);
       return Error{std::error_code(error, std::system_category()), "pwrite"};
     }
@@ -102,6 +104,14 @@ void expect_all_once(const StreamOptions& options, std::uint64_t records) {
   }
 }
 
+/// Nothing was lost, so nothing looks damaged.
+void expect_sound(const StreamOptions& options) {
+  const auto report = segment::verify_directory(options.directory, {});
+  ASSERT_TRUE(report.has_value());
+  for (const auto& finding : report->findings)
+    ADD_FAILURE() << finding.file << ":" << finding.offset << ": " << finding.text;
+}
+
 struct Case {
   WriteBy write;
   DurabilityMode mode;
@@ -129,6 +139,16 @@ class StoreFailure : public ::testing::TestWithParam<Case> {
     path_ = segment::segment_path(options().directory, committed.segment());
     const auto page = std::uint64_t{limits::kPageBytes};
     std::filesystem::resize_file(path_, (committed.offset() + page - 1) / page * page);
+  }
+  /// The same of a prepared segment, behind what its first frames take.
+  void break_next(std::uint64_t index) {
+    if (GetParam().write == WriteBy::pwrite) {
+      files.spared = 1;  // the SEAL of the one before
+      files.failures = 1;
+      return;
+    }
+    path_ = segment::segment_path(options().directory, index);
+    std::filesystem::resize_file(path_, segment::kHeaderBytes + std::uint64_t{3} * limits::kPageBytes);
   }
   void heal() {
     if (!path_.empty()) std::filesystem::resize_file(path_, kSegmentBytes);
@@ -165,6 +185,7 @@ TEST_P(StoreFailure, EndsTheSegmentAndStoresTheSameRecordsInTheNext) {
   EXPECT_FALSE(harness.store->counters().store_failed.load()) << "durable again";
   heal();
   expect_all_once(options(), sent.number);
+  expect_sound(options());
   sent.blocks(150);  // rolls go on
   ASSERT_TRUE(sent.stored());
   EXPECT_FALSE(harness.store->sync(std::chrono::seconds(10))) << "who syncs by hand is told once";
@@ -175,8 +196,37 @@ TEST_P(StoreFailure, EndsTheSegmentAndStoresTheSameRecordsInTheNext) {
   const std::uint64_t all = sent.number;
   run.reset();
   expect_all_once(options(), all);
+  expect_sound(options());
   const StoreHarness again(options(), files);
+  for (const auto& note : again.store->recovery().notes) ADD_FAILURE() << note.file << ": " << note.text;
   expect_all_once(options(), all);
+  expect_sound(options());
+}
+
+// Its OPEN is in the file by then, its first batch is not.
+TEST_P(StoreFailure, OfASegmentsFirstBatchLeavesAFileThatIsTakenForUnused) {
+  std::optional<StoreHarness> run(std::in_place, options(), files);
+  StoreHarness& harness = *run;
+  Sent sent(harness);
+  sent.blocks(2);
+  ASSERT_TRUE(sent.stored());
+  ASSERT_TRUE(eventually([&] { return harness.store->counters().segments_prepared.value() >= 2; }));
+  const std::uint64_t refusing = harness.store->committed().segment() + 1;
+  break_next(refusing);
+  harness.store->rotate();
+  sent.blocks(2);
+  ASSERT_TRUE(sent.stored());
+  EXPECT_GT(harness.store->committed().segment(), refusing);
+  heal();
+  expect_all_once(options(), sent.number);
+  expect_sound(options());
+  harness.stop();
+  run.reset();
+  expect_sound(options());
+  const StoreHarness again(options(), files);
+  for (const auto& note : again.store->recovery().notes) ADD_FAILURE() << note.file << ": " << note.text;
+  expect_all_once(options(), sent.number);
+  expect_sound(options());
 }
 
 TEST_P(StoreFailure, NamesWhatWasNotOnDisk) {
