@@ -6,11 +6,15 @@ FASTLOGD_KILL_ROUNDS sets how often (10 unless said otherwise, and at most 50); 
 import json
 import os
 import random
+import shutil
+import statistics
 import subprocess
 import time
 
-from support.daemon import MIB, Daemon, eventually
+import pytest
+from support.daemon import BIN, MIB, Daemon, eventually
 from support.load import Load, numbers
+from support.source_tree import ROOT
 
 ROUNDS = min(50, int(os.environ.get("FASTLOGD_KILL_ROUNDS", "10")))  # each reads everything before it once more
 SEED = int(os.environ.get("FASTLOGD_KILL_SEED", str(random.randrange(1 << 32))))
@@ -123,3 +127,76 @@ def test_segments_do_not_pile_up_over_many_short_lives(idle_daemon):
     used = sum(path.stat().st_blocks * 512 for path in daemon.log_directory.glob("*.flog"))
     assert used < 15 * MIB + 6 * 4 * MIB, "sealed segments were to give back what they never used"
     daemon.verify()
+
+
+PERIOD_LINES = 100_000  # the benchmark's sender begins its file again behind them
+RESULTS = ROOT / "build" / "bench" / "results.json"
+
+
+def send_flat_out(daemon: Daemon, corpus, messages: int) -> subprocess.Popen:
+    """The benchmark's own sender, over one connection."""
+    return subprocess.Popen([str(BIN / "sender_tool"), "--to", f"unix-stream:{daemon.target('unix-stream').path}", "--corpus", str(corpus),
+                             "--messages", str(messages)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+
+
+def rate_without_a_kill(daemon: Daemon, corpus) -> float:
+    """Messages a second that come in here and now; or what the benchmark has found on this machine, if that is less."""
+    messages = 2_000_000
+    began = time.monotonic()
+    assert send_flat_out(daemon, corpus, messages).wait(120) == 0
+    daemon.quiesce(messages, 120)
+    rate = messages / (time.monotonic() - began)
+    if RESULTS.exists():
+        found = next(scenario for scenario in json.loads(RESULTS.read_text())["scenarios"] if scenario["name"] == "stream")
+        rate = min(rate, statistics.median(run["rate"] for run in found["runs"]["fastlogd"]))
+    return rate
+
+
+def kill_flat_out(daemon: Daemon, corpus, seconds: float) -> tuple[int, float]:
+    """(newest sequence number a reader has seen before the kill, messages a second up to it)."""
+    sender = send_flat_out(daemon, corpus, 10**9)
+    eventually(lambda: daemon.metrics().stored > 0)
+    began, before = time.monotonic(), daemon.metrics().stored
+    time.sleep(seconds)
+    readable = json.loads(daemon.ctl("tail", "-n", "1", "-o", "json").stdout)["seq"]
+    stored = daemon.metrics().stored
+    ended = time.monotonic()
+    daemon.kill()
+    sender.communicate(timeout=30)
+    return readable, (stored - before) / (ended - began)
+
+
+def count_of_prefix(daemon: Daemon, period: bytes) -> int:
+    """How many lines are stored; they are what was sent, from its first line on."""
+    reader = subprocess.Popen(daemon.ctl_command("cat", "-o", "cat"), stdout=subprocess.PIPE)
+    stored = 0
+    while piece := reader.stdout.read(len(period)):
+        assert period.startswith(piece), f"behind {stored // LINE_BYTES} lines something else follows"
+        stored += len(piece)
+    assert reader.wait(30) == 0 and stored % LINE_BYTES == 0
+    return stored // LINE_BYTES
+
+
+def test_a_kill_at_the_rate_of_the_benchmark(idle_daemon):
+    if not (BIN / "sender_tool").exists():
+        pytest.skip("sender_tool is not built (./dev build)")
+    print(f"FASTLOGD_KILL_SEED={SEED}")
+    chance = random.Random(SEED)
+    daemon = idle_daemon
+    daemon.stream["segment_bytes"] = "64MiB"
+    corpus = daemon.folder / "lines"
+    period = b"".join(b"load-f-%09d " % number + b"x" * 82 + b"\n" for number in range(PERIOD_LINES))
+    corpus.write_bytes(period)
+    reference = rate_without_a_kill(daemon.start(), corpus)
+    rates = []
+    for number in range(3):
+        daemon.kill()
+        shutil.rmtree(daemon.log_directory)
+        readable, rate = kill_flat_out(daemon.start(), corpus, chance.uniform(0.3, 0.8))
+        rates.append(rate)
+        stored = count_of_prefix(daemon.start(), period)
+        print(f"round {number}: {rate:.0f} a second of {reference:.0f}, {readable} seen before the kill, {stored} stored")
+        assert stored >= readable > 0
+        check_dense_around_the_crash(daemon)
+        daemon.verify()
+    assert max(rates) >= reference / 2, f"{rates} are less than half of {reference:.0f}: the kills were to come under full load"
