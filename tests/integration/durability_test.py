@@ -10,8 +10,8 @@ from support.load import Load, check_exactly_once
 from support.senders import program
 
 
-def start_with_faults(daemon, *faults: str):
-    """Under strace, which makes chosen system calls fail; skipped where tracing isn't allowed.
+def start_with_faults(daemon, *faults: str, paths=(), trace="/dev/null"):
+    """Under strace, which makes chosen system calls fail, all or those on `paths`; skipped where tracing isn't allowed.
 
     strace counts calls per thread: `when=3` is the third of each, so of the sync thread's too. With -D the daemon is our
     child, and gets our signals.
@@ -21,7 +21,8 @@ def start_with_faults(daemon, *faults: str):
         pytest.skip("strace may not trace here")
     injected = [option for fault in faults for option in ("-e", f"inject={fault}")]
     calls = ",".join(sorted({fault.split(":")[0] for fault in faults}))
-    return daemon.start(prefix=(tracer, "-D", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}", *injected))
+    only = [option for path in paths for option in ("-P", str(path))]
+    return daemon.start(prefix=(tracer, "-D", "-f", "-qq", "-o", str(trace), "-e", f"trace={calls}", *injected, *only))
 
 
 def test_durable_follows_committed_at_its_interval(daemon):
@@ -141,6 +142,29 @@ def test_a_disk_that_fails_now_and_then_takes_nobody_down(idle_daemon, call, err
     check_exactly_once(b"\n".join(daemon.cat()), 200_000)
     daemon.verify()
     assert daemon.stop() == 0
+
+
+# Which files, and how the log is written: a header and a trailer are always put there by pwrite, records only if asked.
+@pytest.mark.parametrize(("call", "when", "ending", "write"), [
+    ("openat", "2+3", ".flog.tmp", "mapping"), ("pwrite64", "2+3", ".flog.tmp", "mapping"), ("pwrite64", "2+3", ".flog", "mapping"),
+    ("pwrite64", "30+200", ".flog", "pwrite")], ids=["open", "header", "trailer", "records"])
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+def test_a_segment_that_cannot_be_opened_or_written_now_and_then_costs_nothing(idle_daemon, call, when, ending, write, error):
+    idle_daemon.stream.update(when_full="block", write=write)
+    paths = [f"{idle_daemon.log_directory}/{index:020}{ending}" for index in range(2, 100)]
+    trace = idle_daemon.folder / "trace"
+    daemon = start_with_faults(idle_daemon, f"{call}:error={error}:when={when}", paths=paths, trace=trace)
+    load = Load(daemon.connect, rate=1e9, count=300_000)
+    load.start()
+    load.finish(90)
+    now = daemon.quiesce(300_000, 90)
+    assert (now.stored, now.dropped) == (300_000, 0)
+    check_exactly_once(b"\n".join(daemon.cat()), 300_000)
+    assert "INJECTED" in trace.read_text() and ("Input/output" if error == "EIO" else "No space") in daemon.stderr()
+    assert daemon.stop() == 0
+    daemon.start()
+    check_exactly_once(b"\n".join(daemon.cat()), 300_000)
+    daemon.verify()
 
 
 def bench(daemon, *options: str) -> dict:
