@@ -33,6 +33,11 @@ def program(name: str) -> str:
     return found
 
 
+def peer_libraries() -> list[pathlib.Path]:
+    """Where the libraries of unpacked programs are."""
+    return sorted(_PEERS.glob("usr/lib/*-linux-gnu"))
+
+
 def _run(command: list[str], stdin=subprocess.DEVNULL, **environment: str) -> None:
     done = subprocess.run(command, stdin=stdin, capture_output=True, timeout=60, env=os.environ | environment)
     assert done.returncode == 0, (command, done.stderr.decode(errors="replace"))
