@@ -22,6 +22,12 @@ Health judge(const Condition& condition) {
                       "needs a look",
                       stream.name, stream.fail_overs, stream.unknown_records));
     }
+    if (stream.damage_found > 0) {
+      health.reasons.push_back(
+          fmt::format("stream {}: the last start found damage or missing segments ({} lines of its log say "
+                      "which); fastlogctl gaps names what is lost",
+                      stream.name, stream.damage_found));
+    }
     if (stream.disk_full) {
       health.reasons.push_back(fmt::format("stream {}: no space for another segment", stream.name));
     }

@@ -16,6 +16,7 @@ struct Condition {
     bool text_failing = false;
     std::uint64_t fail_overs = 0;       ///< failures that were overcome
     std::uint64_t unknown_records = 0;  ///< stored, and perhaps not on disk, because of them
+    std::uint64_t damage_found = 0;     ///< by the last start: damage, missing segments
   };
   std::vector<Stream> streams;
   std::vector<std::string> stalled_threads;

@@ -69,8 +69,9 @@ Result<std::unique_ptr<Streams>> Streams::open(const config::Config& config, Fil
     entry->config = stream;
     entry->store = std::move(*store);
     // The counters live in the store: a share of them is a share of it.
-    metrics.add_stream(stream.store.name, [shared = entry->store] { return mode_in_force(*shared); },
-                       {entry->store, &entry->store->counters()});
+    metrics.add_stream(
+        stream.store.name, [shared = entry->store] { return mode_in_force(*shared); },
+        {entry->store, &entry->store->counters()}, findings(*entry->store));
     opened->streams_.emplace(stream.store.name, std::move(entry));
   }
   return opened;
@@ -201,7 +202,8 @@ std::vector<Condition::Stream> Streams::conditions() const {
          .disk_full = counters.disk_full.load(std::memory_order_relaxed),
          .text_failing = stream->text && stream->text->counters->failing.load(std::memory_order_relaxed),
          .fail_overs = counters.fail_overs.value(),
-         .unknown_records = counters.unknown_durability.value()});
+         .unknown_records = counters.unknown_durability.value(),
+         .damage_found = findings(*stream->store).damage_notes});
   }
   return conditions;
 }
@@ -209,6 +211,15 @@ std::vector<Condition::Stream> Streams::conditions() const {
 void Streams::observe(VitalSigns& signs, VitalSigns::Clock::time_point now) const {
   for (const auto& [name, stream] : streams_)
     signs.observe("append " + name, stream->store->duty_cycles(), now);
+}
+
+metrics::StartFindings Streams::findings(const append::StreamStore& store) {
+  metrics::StartFindings found;
+  for (const segment::RecoveryNote& note : store.recovery().notes) {
+    ++found.notes;
+    if (note.damage) ++found.damage_notes;
+  }
+  return found;
 }
 
 metrics::StreamMode Streams::mode_in_force(const append::StreamStore& store) {

@@ -62,6 +62,7 @@ class Streams {
   void observe(VitalSigns& signs, VitalSigns::Clock::time_point now) const;
 
   /// What the store really runs with.
+  [[nodiscard]] static metrics::StartFindings findings(const append::StreamStore& store);
   [[nodiscard]] static metrics::StreamMode mode_in_force(const append::StreamStore& store);
 
  private:

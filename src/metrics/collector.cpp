@@ -295,6 +295,20 @@ void Registry::Collector::collect_streams(Families& families) const {
                 1);
   }
   std::move(mode).append_to(families);
+  collect_start_findings(families);
+}
+
+void Registry::Collector::collect_start_findings(Families& families) const {
+  auto notes = Family::gauge("fastlogd_recovery_notes",
+                             "What the last start found that a clean stop does not leave; see its log.");
+  auto damage = Family::gauge("fastlogd_recovery_damage_notes",
+                              "Of these, damage and missing segments: stored records may be lost.");
+  for (const Stream& stream : streams) {
+    notes.sample({{"stream", stream.name}}, stream.found.notes);
+    damage.sample({{"stream", stream.name}}, stream.found.damage_notes);
+  }
+  std::move(notes).append_to(families);
+  std::move(damage).append_to(families);
 }
 
 void Registry::Collector::collect_durability(Families& families) const {

@@ -36,6 +36,7 @@ class Registry::Collector {
     std::string name;
     std::function<StreamMode()> mode;
     std::shared_ptr<const append::AppendCounters> counters;
+    StartFindings found;
   };
   struct TextFile {
     std::string stream;
@@ -60,6 +61,7 @@ class Registry::Collector {
   void append_by_reason(Family family, const std::array<const char*, N>& reasons, Get get,
                         Families& families) const;
   void collect_streams(Families& families) const;
+  void collect_start_findings(Families& families) const;
   void collect_durability(Families& families) const;
   void collect_text_files(Families& families) const;
   void collect_config(Families& families) const;

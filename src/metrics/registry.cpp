@@ -63,9 +63,9 @@ void Registry::add_listener(ListenerLabels labels, std::shared_ptr<const ingest:
 }
 
 void Registry::add_stream(std::string stream, std::function<StreamMode()> mode,
-                          std::shared_ptr<const append::AppendCounters> counters) {
+                          std::shared_ptr<const append::AppendCounters> counters, StartFindings found) {
   const std::lock_guard lock(collector_->mutex);
-  collector_->streams.push_back({std::move(stream), std::move(mode), std::move(counters)});
+  collector_->streams.push_back({std::move(stream), std::move(mode), std::move(counters), found});
 }
 
 void Registry::add_text_file(std::string stream, std::shared_ptr<const follow::TextFileCounters> counters) {

@@ -29,6 +29,12 @@ struct StreamMode {
   std::string page_size;   ///< "4KiB", "2MiB"
 };
 
+/// What recovery had to say when the stream was opened; it does not change while the daemon runs.
+struct StartFindings {
+  std::uint64_t notes = 0;
+  std::uint64_t damage_notes = 0;  ///< of them: something acknowledged or published may be missing
+};
+
 /// What every record received so far has become. received == stored + dropped + in_flight, always.
 struct RecordBalance {
   std::uint64_t received = 0;
@@ -52,7 +58,7 @@ class Registry {
   void add_listener(ListenerLabels labels, std::shared_ptr<const ingest::ListenerCounters> counters);
   /// `mode` is asked on every scrape.
   void add_stream(std::string stream, std::function<StreamMode()> mode,
-                  std::shared_ptr<const append::AppendCounters> counters);
+                  std::shared_ptr<const append::AppendCounters> counters, StartFindings found = {});
   void add_text_file(std::string stream, std::shared_ptr<const follow::TextFileCounters> counters);
   void set_config(std::shared_ptr<const config::ConfigCounters> counters);
 

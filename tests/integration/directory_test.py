@@ -25,6 +25,17 @@ def segments(daemon: Daemon) -> list:
     return sorted(daemon.log_directory.glob("*.flog"))
 
 
+def found_damage(daemon: Daemon) -> bool:
+    """What an operator sees of it: the gauges and /healthz, which say the same."""
+    metrics = daemon.metrics()
+    notes, damage = metrics.sum("fastlogd_recovery_notes"), metrics.sum("fastlogd_recovery_damage_notes")
+    status, page = daemon.get("/healthz")
+    assert status == 200 and notes >= damage
+    assert page.startswith("degraded\n" if damage else "ok\n"), page
+    assert ("the last start found damage" in page) == (damage > 0), page
+    return damage > 0
+
+
 def goes_on(daemon: Daemon) -> None:
     """A restarted daemon stores and finds its own log sound, but for what the test damaged."""
     before = daemon.metrics().stored
@@ -43,6 +54,7 @@ def test_a_missing_directory_is_made_with_its_parents(idle_daemon):
 def test_a_second_start_goes_on_where_the_first_ended(idle_daemon):
     daemon = filled(idle_daemon)
     daemon.start()
+    assert not found_damage(daemon)
     goes_on(daemon)
     check_exactly_once(b"\n".join(daemon.cat()), LINES)
     daemon.verify()
@@ -84,6 +96,7 @@ def test_foreign_and_cut_files_are_set_aside_and_not_deleted(idle_daemon):
     for path, content in strangers.items():
         path.write_bytes(content)
     daemon.start()
+    assert found_damage(daemon)
     goes_on(daemon)
     check_exactly_once(b"\n".join(daemon.cat()), LINES)
     assert (directory / "notes.txt").read_bytes() == b"somebody's notes"
@@ -95,6 +108,7 @@ def test_a_missing_middle_segment_is_a_gap_that_says_so(idle_daemon):
     daemon = filled(idle_daemon)
     segments(daemon)[1].unlink()
     daemon.start()
+    assert found_damage(daemon)
     goes_on(daemon)
     found = numbers(b"\n".join(daemon.cat()))
     missing = sorted(set(range(LINES)) - set(found))

@@ -49,6 +49,15 @@ TEST(Health, SaysWhatAFailedSyncHasLeftOnceItIsOvercome) {
   EXPECT_THAT(health.reasons, ElementsAre(HasSubstr("2 of its segments failed to sync, 17 records")));
 }
 
+TEST(Health, SaysThatTheLastStartFoundDamage) {
+  Condition condition;
+  condition.streams = {{.name = "main", .damage_found = 3}, {.name = "sound"}};
+  const Health health = judge(condition);
+  EXPECT_TRUE(health.alive);
+  EXPECT_STREQ(health.word(), "degraded");
+  EXPECT_THAT(health.reasons, ElementsAre(HasSubstr("stream main: the last start found damage")));
+}
+
 TEST(Health, HasFailedWhenAThreadHangs) {
   Condition condition;
   condition.stalled_threads = {"io 0"};

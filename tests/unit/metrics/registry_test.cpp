@@ -55,7 +55,7 @@ struct Stages {
   Stages() {
     registry.add_listener({"app", "unix-stream", "main"}, first);
     registry.add_listener({"app", "unix-stream", "main"}, second);
-    registry.add_stream("main", [this] { return mode; }, stream);
+    registry.add_stream("main", [this] { return mode; }, stream, {.notes = 3, .damage_notes = 2});
     registry.add_text_file("main", text);
     registry.set_config(config);
   }
@@ -192,6 +192,13 @@ TEST(Registry, ShowsTheModeInForceAtTheTimeOfTheScrape) {
       samples.at(
           R"(fastlogd_stream_mode_info{stream="main",durability="interval",write="mapping",page_size="2MiB"})"),
       1);
+}
+
+TEST(Registry, ShowsWhatTheStartHasFound) {
+  const Stages stages;
+  const auto samples = parse(stages.registry.render());
+  EXPECT_EQ(samples.at(R"(fastlogd_recovery_notes{stream="main"})"), 3);
+  EXPECT_EQ(samples.at(R"(fastlogd_recovery_damage_notes{stream="main"})"), 2);
 }
 
 TEST(Registry, ShowsHowLongSyncsTookAndWhoWaitsForOne) {
