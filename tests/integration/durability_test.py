@@ -1,28 +1,12 @@
 """What a disk that fails does to the log: said in the metrics and /healthz, never acknowledged again in that segment."""
 
 import json
-import subprocess
 import time
 
 import pytest
 from support.daemon import eventually
+from support.faults import start_with_faults
 from support.load import Load, check_exactly_once
-from support.senders import program
-
-
-def start_with_faults(daemon, *faults: str, paths=(), trace="/dev/null"):
-    """Under strace, which makes chosen system calls fail, all or those on `paths`; skipped where tracing isn't allowed.
-
-    strace counts calls per thread: `when=3` is the third of each, so of the sync thread's too. With -D the daemon is our
-    child, and gets our signals.
-    """
-    tracer = program("strace")
-    if subprocess.run([tracer, "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
-        pytest.skip("strace may not trace here")
-    injected = [option for fault in faults for option in ("-e", f"inject={fault}")]
-    calls = ",".join(sorted({fault.split(":")[0] for fault in faults}))
-    only = [option for path in paths for option in ("-P", str(path))]
-    return daemon.start(prefix=(tracer, "-D", "-f", "-qq", "-o", str(trace), "-e", f"trace={calls}", *injected, *only))
 
 
 def test_durable_follows_committed_at_its_interval(daemon):
