@@ -39,6 +39,7 @@ Found find(std::uintptr_t address) {
 /// Memory of its own from the page at fault on. Failing (no memory) the process dies as it would have without us.
 bool put_private_memory(std::uintptr_t address, std::uintptr_t end) {
   const std::uintptr_t page = address & ~(std::uintptr_t{limits::kPageBytes} - 1);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the address is all that a fault has
   const void* got = ::mmap(reinterpret_cast<void*>(page), end - page, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
   return got != MAP_FAILED;
