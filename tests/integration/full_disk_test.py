@@ -84,10 +84,10 @@ def test_delete_oldest_keeps_the_newest(idle_daemon):
         Load(daemon.connect, rate=200_000, count=900_000).run()
         now = daemon.quiesce(900_000, 60)
         assert (now.stored, now.dropped) == (900_000, 0)
+        daemon.verify()
+        assert daemon.stop() == 0  # a reader may be overtaken while the next segments are made room for
         found = numbers(b"\n".join(daemon.cat()))
         assert found == list(range(found[0], 900_000)) and found[0] > 0
-        daemon.verify()
-        assert daemon.stop() == 0
 
 
 def test_block_waits_and_loses_nothing_when_room_comes(idle_daemon):
