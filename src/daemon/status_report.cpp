@@ -26,7 +26,7 @@ json::array strings(const std::vector<std::string>& texts) {
 json::object stream_object(const config::StreamConfig& stream, const append::StreamStore& store) {
   const append::StoreStatus status = store.status();
   const append::AppendCounters& counters = store.counters();
-  const metrics::StreamMode mode = Streams::mode_in_force(store);
+  const metrics::StreamMode mode = Streams::mode_in_force(status);
   return {
       {"name", stream.store.name},
       {"directory", stream.store.directory},

@@ -70,7 +70,7 @@ Result<std::unique_ptr<Streams>> Streams::open(const config::Config& config, Fil
     entry->store = std::move(*store);
     // The counters live in the store: a share of them is a share of it.
     metrics.add_stream(
-        stream.store.name, [shared = entry->store] { return mode_in_force(*shared); },
+        stream.store.name, [shared = entry->store] { return mode_in_force(shared->status()); },
         {entry->store, &entry->store->counters()}, findings(*entry->store));
     opened->streams_.emplace(stream.store.name, std::move(entry));
   }
@@ -222,8 +222,7 @@ metrics::StartFindings Streams::findings(const append::StreamStore& store) {
   return found;
 }
 
-metrics::StreamMode Streams::mode_in_force(const append::StreamStore& store) {
-  const append::StoreStatus status = store.status();
+metrics::StreamMode Streams::mode_in_force(const append::StoreStatus& status) {
   return {durability_name(status.durability), std::string(status.write), status.huge_pages ? "2MiB" : "4KiB"};
 }
 

@@ -63,7 +63,7 @@ class Streams {
 
   /// What the store really runs with.
   [[nodiscard]] static metrics::StartFindings findings(const append::StreamStore& store);
-  [[nodiscard]] static metrics::StreamMode mode_in_force(const append::StreamStore& store);
+  [[nodiscard]] static metrics::StreamMode mode_in_force(const append::StoreStatus& status);
 
  private:
   struct TextFile;

@@ -70,6 +70,7 @@ class LogReader::State {
   /// previous(): stands at the end of the segment before the current one; false if there is none.
   [[nodiscard]] Result<bool> step_back();
   struct Ends {
+    std::uint64_t index = 0;
     std::uint64_t last_sequence = UINT64_MAX;  ///< as long as it is not sealed
     std::int64_t first_time_ns = 0;
     std::int64_t last_time_ns = INT64_MAX;  ///< likewise

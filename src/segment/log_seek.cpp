@@ -29,15 +29,17 @@ void LogReader::State::seek_end() {
   if (!indices) return;
   for (auto it = indices->rbegin(); it != indices->rend(); ++it) {
     if (!open_quietly(*it)) continue;
-    (void)cursor_->seek_block(cursor_->last_block(limit()));
+    const std::uint64_t end =
+        limit();  // once: what is appended meanwhile is for next() to read, with its SOURCE frames
+    (void)cursor_->seek_block(cursor_->last_block(end));
     FrameView frame;
-    while (cursor_->next(limit(), frame) == FrameStatus::valid) {
+    while (cursor_->next(end, frame) == FrameStatus::valid) {
       expected_ = Sequence{frame.header.sequence + (frame.header.type == FrameType::data ? 1U : 0U)};
       if (frame.header.type == FrameType::seal) break;
     }
     // Damage may have stopped the walk: the end is where trailer or watermark say.
-    if (vouched() && cursor_->offset() < limit() && limit() < frames_end(cursor_->header().segment_bytes)) {
-      cursor_->return_to(limit());
+    if (vouched() && cursor_->offset() < end && end < frames_end(cursor_->header().segment_bytes)) {
+      cursor_->return_to(end);
       expected_ = {};
     }
     return;
@@ -65,10 +67,11 @@ Result<> LogReader::State::seek(LogPosition position) {
 std::optional<LogReader::State::Ends> LogReader::State::ends_of(std::uint64_t index) const {
   auto opened = open_segment(*files_, directory_, index);
   if (!opened) return std::nullopt;
-  Ends ends;
+  Ends ends{.index = index};
   if (opened->trailer) {
     const FileTrailer& trailer = *opened->trailer;
-    ends = {.last_sequence = trailer.last_sequence,
+    ends = {.index = index,
+            .last_sequence = trailer.last_sequence,
             .first_time_ns = trailer.time_min_ns,
             .last_time_ns = trailer.time_max_ns,
             .sealed = true,
@@ -186,19 +189,17 @@ Result<> LogReader::State::seek_sequence(Sequence sequence) {
 Result<> LogReader::State::seek_time(std::int64_t time_ns) {
   check_control();
   seek_oldest();
-  const auto indices = readable_segments();
+  auto indices = readable_segments();
   if (!indices) return indices.error();
-  auto segment = find_segment(*indices, in_time_order(), [time_ns](const Ends& ends) {
-    return ends.sealed && ends.last_time_ns < time_ns;
+  std::optional<Ends> in_front;  // the last one that is before the time, and the first that is not
+  std::optional<Ends> found;
+  auto segment = find_segment(std::move(*indices), in_time_order(), [&](const Ends& ends) {
+    const bool is_before = ends.sealed && ends.last_time_ns < time_ns;
+    (is_before ? in_front : found) = ends;
+    return is_before;
   });
   // The first record of a segment: what was lost before it stands at the end of the one before.
-  const auto at = std::lower_bound(indices->begin(), indices->end(), segment);
-  if (at != indices->begin() && at != indices->end()) {
-    const auto ends = ends_of(segment);
-    const auto ends_before = ends_of(*std::prev(at));
-    if (ends && ends->first_time_ns >= time_ns && ends_before && ends_before->sealed)
-      segment = *std::prev(at);
-  }
+  if (in_front && found && found->first_time_ns >= time_ns) segment = in_front->index;
   // Records with the very time asked for may lie in front of a block that begins with it.
   const BeforeKey before = [time_ns](std::uint64_t, std::int64_t time) { return time < time_ns; };
   return seek_key(segment, before, before);

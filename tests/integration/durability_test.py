@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from support.daemon import eventually
+from support.daemon import Daemon, eventually
 from support.faults import start_with_faults
 from support.load import Load, check_exactly_once
 
@@ -113,17 +113,22 @@ def test_dax_where_there_is_none_is_reported_as_group(idle_daemon):
     assert 'durability="group"' in daemon.get("/metrics")[1]
 
 
+def store_all(daemon: Daemon, count: int) -> None:
+    """At full speed; every record once, none dropped."""
+    load = Load(daemon.connect, rate=1e9, count=count)
+    load.start()
+    load.finish(90)
+    now = daemon.quiesce(count, 90)
+    assert (now.stored, now.dropped) == (count, 0)
+    check_exactly_once(b"\n".join(daemon.cat()), count)
+
+
 @pytest.mark.parametrize("call", ["fallocate", "rename", "fdatasync"])
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
 def test_a_disk_that_fails_now_and_then_takes_nobody_down(idle_daemon, call, error):
     idle_daemon.stream["when_full"] = "block"
     daemon = start_with_faults(idle_daemon, f"{call}:error={error}:when=5+4")
-    load = Load(daemon.connect, rate=1e9, count=200_000)
-    load.start()
-    load.finish(90)
-    now = daemon.quiesce(200_000, 90)
-    assert (now.stored, now.dropped) == (200_000, 0)
-    check_exactly_once(b"\n".join(daemon.cat()), 200_000)
+    store_all(daemon, 200_000)
     daemon.verify()
     assert daemon.stop() == 0
 
@@ -138,12 +143,7 @@ def test_a_segment_that_cannot_be_opened_or_written_now_and_then_costs_nothing(i
     paths = [f"{idle_daemon.log_directory}/{index:020}{ending}" for index in range(2, 100)]
     trace = idle_daemon.folder / "trace"
     daemon = start_with_faults(idle_daemon, f"{call}:error={error}:when={when}", paths=paths, trace=trace)
-    load = Load(daemon.connect, rate=1e9, count=300_000)
-    load.start()
-    load.finish(90)
-    now = daemon.quiesce(300_000, 90)
-    assert (now.stored, now.dropped) == (300_000, 0)
-    check_exactly_once(b"\n".join(daemon.cat()), 300_000)
+    store_all(daemon, 300_000)
     assert "INJECTED" in trace.read_text() and ("Input/output" if error == "EIO" else "No space") in daemon.stderr()
     assert daemon.stop() == 0
     daemon.start()

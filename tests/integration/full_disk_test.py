@@ -112,7 +112,7 @@ def test_block_waits_and_loses_nothing_when_room_comes(idle_daemon):
 
 
 def test_a_full_disk_at_the_start_is_said_and_waited_for(idle_daemon):
-    with small_ext4(idle_daemon.folder / "disk", 16) as path:
+    with small_ext4(idle_daemon.folder / "disk", 48) as path:  # room for every segment that is kept ready
         ballast = path / "ballast"
         (path / "main").mkdir()
         fill(ballast, 4096)  # for LOCK
@@ -124,7 +124,8 @@ def test_a_full_disk_at_the_start_is_said_and_waited_for(idle_daemon):
         ballast.unlink()
         load.finish(30)
         assert daemon.quiesce(5000, 30).stored == 5000
-        check_exactly_once(b"\n".join(daemon.cat()), 5000)  # whether a fourth segment finds room is another matter
+        check_exactly_once(b"\n".join(daemon.cat()), 5000)
+        check_room(daemon)
         assert daemon.stop() == 0
 
 
