@@ -190,6 +190,31 @@ TEST(LogReaderLive, StaysWithASegmentThatIsLeftWhileItReadsUpToTheLimit) {
   EXPECT_EQ(items[3], "record " + std::to_string(log.next_sequence - 1));
 }
 
+// What is appended while it looks for the end comes behind it. Damage stops its walk, so that it has to jump.
+TEST(LogReaderLive, SeeksTheEndThatWasThereWhenItBegan) {
+  const test::TempDirectory directory;
+  LiveLog log(directory.path(), 4 * limits::kMiB);
+  log.begin();
+  while (log.writer.offset() < kBlockBytes) FASTLOGD_CHECK(log.add(std::string(10'000, 'x')));
+  const std::uint64_t damaged = log.writer.offset();
+  log.add_records(3);
+  log.publish();
+  test::poke(log.current_path(), damaged, std::vector<std::byte>(8));
+  InterruptedFileSystem files;
+  auto reader = LogReader::open(directory.path(), Access::pread, files);
+  ASSERT_TRUE(reader);
+  files.at = kBlockBytes;
+  files.meanwhile = [&] {
+    log.add_records(1);
+    log.publish();
+  };
+  reader->seek_end();
+  EXPECT_EQ(files.meanwhile, nullptr) << "nothing was read there";
+  const auto items = read_to_end(*reader);
+  ASSERT_EQ(items.size(), 1U);
+  EXPECT_EQ(items[0], "record " + std::to_string(log.next_sequence - 1));
+}
+
 TEST_P(LogReaderBy, OvertakenByRetentionNamesWhatItMissed) {
   LiveLog log(directory_.path());
   for (int i = 0; i < 4; ++i) {
