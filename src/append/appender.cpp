@@ -54,7 +54,7 @@ void Appender::run() {
   for (;;) {
     const std::size_t work = do_work();
     const std::int64_t deadline = stop_deadline_ns_.load(std::memory_order_acquire);
-    if (deadline != 0 && work == 0 && (!any_data() || monotonic_ns() > deadline)) break;
+    if (deadline != 0 && work == 0 && (!any_data() || is_given_up() || monotonic_ns() > deadline)) break;
     if (work == 0) idle();
   }
   for (Input& input : inputs_) {
@@ -68,6 +68,7 @@ void Appender::run() {
   }
   next_loss_check_ns_ = 0;
   for (Input& input : inputs_) input.next_gap_ns = 0;
+  if (lost_) leave_lost();
   report_dropped();
   report_losses(monotonic_ns());
   seal_active(0);
@@ -305,6 +306,21 @@ void Appender::fail_over() {
   if (lost_) return;
   partners_.fail_over.stated(writer_.index(), next_sequence_);
   partners_.demand.ask();
+}
+
+/// The stream ends while its segment takes no more stores: what was dropped is to be named in another one. Nobody may have
+/// asked for it yet; then its OPEN alone says what happened.
+void Appender::leave_lost() {
+  if (partners_.fail_over.requested()) {
+    fail_over();
+  } else if (roll(segment::OpenReason::failed)) {
+    publish();
+  }
+}
+
+/// Nobody will ever ask for another segment.
+bool Appender::is_given_up() {
+  return lost_ && options_.current().durability.on_failure == OnSyncFailure::stop;
 }
 
 /// Ends the writer's batch. False: a store has failed, for good in this segment. What the batch held is taken back, its

@@ -115,6 +115,8 @@ class Appender {
   [[nodiscard]] bool wants_sync(const ingress::Descriptor& message) const;
   [[nodiscard]] bool roll(segment::OpenReason reason);
   void fail_over();
+  void leave_lost();
+  [[nodiscard]] bool is_given_up();
   [[nodiscard]] bool settle();
   void give_up_active();
   void begin(LiveSegment& next, segment::OpenReason reason);

@@ -72,6 +72,8 @@ struct Content {
   std::vector<std::uint64_t> numbers;
   std::uint64_t unknown_first = 0;  ///< of the GAP "durability unknown"
   std::uint64_t unknown_last = 0;
+  std::uint64_t shutdown_gaps = 0;
+  std::uint64_t lost_shutdown = 0;
   std::uint64_t other_gaps = 0;
 };
 
@@ -87,6 +89,9 @@ Content content(const std::string& directory, segment::Access access) {
     } else if (item.gap.reason == ingress::LossReason::durability_unknown) {
       found.unknown_first = item.gap.first.value;
       found.unknown_last = item.gap.last.value;
+    } else if (item.gap.reason == ingress::LossReason::shutdown) {
+      ++found.shutdown_gaps;
+      found.lost_shutdown += item.gap.count;
     } else {
       ++found.other_gaps;
     }
@@ -94,13 +99,24 @@ Content content(const std::string& directory, segment::Access access) {
   return found;
 }
 
-void expect_all_once(const StreamOptions& options, std::uint64_t records) {
+void expect_all_once(const StreamOptions& options, std::uint64_t records, std::uint64_t lost_shutdown = 0) {
   for (const auto access : {segment::Access::pread, segment::Access::mapped}) {
     const Content found = content(options.directory, access);
     std::vector<std::uint64_t> all(records);
     for (std::uint64_t i = 0; i < records; ++i) all[i] = i + 1;
     EXPECT_EQ(found.numbers, all);
     EXPECT_EQ(found.other_gaps, 0U);
+    EXPECT_EQ(found.shutdown_gaps, lost_shutdown > 0 ? 1U : 0U);
+    EXPECT_EQ(found.lost_shutdown, lost_shutdown);
+  }
+}
+
+void expect_sound(const std::string& directory) {
+  const auto report = segment::verify_directory(directory, {});
+  ASSERT_TRUE(report.has_value());
+  for (const auto& finding : report->findings) {
+    EXPECT_EQ(finding.kind, segment::Finding::Kind::note)
+        << finding.file << ":" << finding.offset << " " << finding.text;
   }
 }
 
@@ -378,6 +394,7 @@ TEST(StoreFailureByWrite, StopsTheDaemonWhereThatIsConfigured) {
   Sent sent(harness);
   sent.blocks(2);
   ASSERT_TRUE(sent.stored());
+  ASSERT_TRUE(eventually([&] { return harness.store->counters().segments_prepared.value() >= 3; }));
   const std::uint64_t stored = sent.number;
   const LogPosition committed = harness.store->committed();
   files.failures = 1;
@@ -385,13 +402,19 @@ TEST(StoreFailureByWrite, StopsTheDaemonWhereThatIsConfigured) {
   ASSERT_TRUE(eventually([&] { return gave_up.load() == 1; }));
   EXPECT_TRUE(harness.store->counters().store_failed.load());
   EXPECT_FALSE(harness.store->sync(std::chrono::seconds(10)));
-  harness.store->stop(std::chrono::milliseconds(100));
   EXPECT_EQ(harness.store->committed(), committed) << "nothing that the file refused is published";
+  const auto began = std::chrono::steady_clock::now();
+  harness.store->stop(std::chrono::seconds(20));
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10)) << "nothing to wait for";
   EXPECT_EQ(harness.store->counters().stored_records.value(), stored);
   EXPECT_EQ(harness.store->counters().dropped_records[static_cast<std::size_t>(DropReason::shutdown)].value(),
             sent.number - stored);
   EXPECT_EQ(gave_up.load(), 1);
-  expect_all_once(options, stored);
+  expect_all_once(options, stored, sent.number - stored);
+  harness.store.reset();
+  StoreHarness(options).stop();
+  expect_all_once(options, stored, sent.number - stored);
+  expect_sound(options.directory);
 }
 
 }  // namespace
