@@ -281,6 +281,7 @@ bool Appender::seal_active(std::uint64_t next_index) {
   active_->trailer = writer_.trailer();
   if (next_index == 0) publish();
   lost_ = false;
+  writer_.close();  // from here on the housekeeper may unmap it
   active_->retired.store(true, std::memory_order_release);
   active_ = nullptr;
   partners_.housekeeper.ring();

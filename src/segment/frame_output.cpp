@@ -18,7 +18,7 @@ void FrameOutput::open(PreparedSegment& segment, std::uint64_t offset) {
   flushed_ = offset;
   holds_next_ = method_ == WriteMethod::dax;
   failure_.reset();
-  guard_ = {};  // of the segment before
+  guard_ = {};  // of the segment before, if nobody closed it
   if (method_ == WriteMethod::pwrite) {
     // Zero after every flush, and so between two segments.
     if (!staging_) staging_ = std::make_unique<std::byte[]>(kStagingBytes);
@@ -28,6 +28,11 @@ void FrameOutput::open(PreparedSegment& segment, std::uint64_t offset) {
   base_ = reinterpret_cast<std::uintptr_t>(segment.mapping.data());
   end_ = frames_end(segment.header.segment_bytes);
   guard_ = StoreGuard({segment.mapping.data(), segment.mapping.size()});
+}
+
+void FrameOutput::close() {
+  guard_ = {};
+  segment_ = nullptr;
 }
 
 void FrameOutput::place_window(std::uint64_t offset) {

@@ -39,6 +39,8 @@ class FrameOutput {
 
   /// Takes a prepared segment, to be written from `offset` on. The first one with pwrite allocates the buffer.
   void open(PreparedSegment& segment, std::uint64_t offset);
+  /// Forgets the segment: its mapping is not guarded any more, and none of its memory touched. Not to be flushed.
+  void close();
   [[nodiscard]] bool is_open() const { return segment_ != nullptr; }
 
   /// Memory of that offset. flushed <= offset < end().

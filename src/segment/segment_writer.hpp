@@ -41,7 +41,7 @@ class SegmentWriter {
   explicit SegmentWriter(FileSystem& files = posix_file_system(), Persist& persist = processor_persist())
       : output_(files, persist) {}
 
-  /// Takes a prepared segment and writes its OPEN frame. The segment must outlive the writer.
+  /// Takes a prepared segment and writes its OPEN frame. The segment must live until close() or the next start().
   void start(PreparedSegment& segment, const OpenPayload& open, std::int64_t time_ns);
 
   /// False, and nothing written, if the segment has no room for it. `record.slice` is at most
@@ -62,6 +62,12 @@ class SegmentWriter {
   /// still possible. position(), next_sequence() and trailer() are those of that flush. Whatever is appended behind it
   /// finds no room, until start(); seal() must not be called.
   void abandon();
+
+  /// Lets go of the segment, which its owner may destroy then; what is asked of it stays known. Nothing may follow.
+  void close() {
+    end_ = room_end_ = 0;
+    output_.close();
+  }
 
   /// What is known of the log before the first segment this writes: trailers say whether times are in order.
   void follow(const TimeOrder& before) { order_ = before; }

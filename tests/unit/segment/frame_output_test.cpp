@@ -163,6 +163,20 @@ TEST_P(EachMethod, SaysThatTheFileWasCutShort) {
   EXPECT_EQ(log.writer.next_sequence(), 2U);
 }
 
+// Its owner may unmap the segment then, and something else may come to lie there.
+TEST(ClosedWriter, GuardsTheMappingNoMore) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto store_behind_close = [] {
+    Written log(posix_file_system(), WriteMethod::mapping);
+    if (!log.add("kept") || !log.writer.flush()) return;
+    log.writer.close();
+    if (log.writer.started() || log.add("more") || ::ftruncate(log.segment.fd.get(), 0) != 0) return;
+    *log.segment.mapping.data() = std::byte{1};
+    std::_Exit(0);
+  };
+  EXPECT_EXIT(store_behind_close(), ::testing::KilledBySignal(SIGBUS), "");
+}
+
 TEST(Pwrite, MapsNothingAndWritesOncePerBatch) {
   FaultyFileSystem files;
   Written log(files, WriteMethod::pwrite);
