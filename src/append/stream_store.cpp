@@ -186,6 +186,7 @@ Result<std::unique_ptr<StreamStore>> StreamStore::open(std::shared_ptr<const Str
   control->set_oldest(recovered->oldest);
   if (auto done = lock->describe(files, control->control_path(), control->wait_path(), recovered->log_uuid);
       !done) {
+    control->unlink_files();
     return done.error();
   }
   auto parts = std::make_unique<Parts>(std::move(options), files, std::move(*lock), std::move(*control),

@@ -18,6 +18,10 @@ Error errno_error(std::string context) {
   return Error{std::error_code(saved, std::system_category()), std::move(context)};
 }
 
+Error prefixed(const std::string& what, const Error& error) {
+  return Error{error.code, what + ": " + error.context};
+}
+
 Error invalid(std::string context) {
   return Error{std::make_error_code(std::errc::invalid_argument), std::move(context)};
 }

@@ -25,6 +25,9 @@ using Result = boost::system::result<T, Error>;
 /// The current errno as an Error. Call it before anything else can change errno.
 [[nodiscard]] Error errno_error(std::string context);
 
+/// The same Error, with what it is about in front: calls that are given a descriptor don't know the path.
+[[nodiscard]] Error prefixed(const std::string& what, const Error& error);
+
 /// An Error that is not from the system: bad content, a refused request.
 [[nodiscard]] Error invalid(std::string context);
 

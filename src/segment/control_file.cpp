@@ -147,6 +147,7 @@ Result<DirectoryLock> DirectoryLock::acquire(FileSystem& files, const std::strin
   auto fd = files.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0644);
   if (!fd) return fd.error();
   DirectoryLock lock;
+  lock.path_ = path;
   lock.fd_ = std::move(*fd);
   struct stat info{};
   if (::fstat(lock.fd_.get(), &info) != 0) return errno_error("look at " + path);
@@ -170,11 +171,14 @@ Result<> DirectoryLock::describe(FileSystem& files, const std::string& control, 
       fmt::format("log={}\npid={}\ncontrol={}\nwait={}\n", to_string(log_uuid), ::getpid(), control, wait);
   // Over the old text first, cut then: a kill between the two leaves lines behind ours, never an empty file that has
   // forgotten which log this is.
-  if (auto done = files.write_at(fd_.get(), std::as_bytes(std::span(text)), 0); !done) return done;
-  if (::ftruncate(fd_.get(), static_cast<off_t>(text.size())) != 0) return errno_error("truncate LOCK");
+  if (auto done = files.write_at(fd_.get(), std::as_bytes(std::span(text)), 0); !done) {
+    return prefixed(path_, done.error());
+  }
+  if (::ftruncate(fd_.get(), static_cast<off_t>(text.size())) != 0) return errno_error("truncate " + path_);
   log_uuid_ = log_uuid;
   if (before != control) remove_left_behind(before, log_uuid);
-  return files.sync_data(fd_.get());
+  if (auto done = files.sync_data(fd_.get()); !done) return prefixed(path_, done.error());
+  return {};
 }
 
 Result<ControlWriter> ControlWriter::create(const std::string& directory, const std::string& stream,

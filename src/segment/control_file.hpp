@@ -87,6 +87,7 @@ class DirectoryLock {
                                   const Uuid& log_uuid);
 
  private:
+  std::string path_;
   UniqueFd fd_;
   std::optional<Uuid> log_uuid_;
 };

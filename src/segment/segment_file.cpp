@@ -26,7 +26,9 @@ Result<PreparedSegment> fill_temporary(FileSystem& files, const PrepareRequest& 
   auto fd = files.open(temporary, O_RDWR | O_CREAT | O_EXCL, kActiveMode);
   if (!fd) return fd.error();
   segment.fd = std::move(*fd);
-  if (auto done = files.allocate(segment.fd.get(), 0, request.segment_bytes); !done) return done.error();
+  if (auto done = files.allocate(segment.fd.get(), 0, request.segment_bytes); !done) {
+    return prefixed(temporary, done.error());
+  }
   segment.header.segment_bytes = request.segment_bytes;
   segment.header.log_uuid = request.log_uuid;
   segment.header.segment_uuid = random_uuid();
@@ -36,8 +38,8 @@ Result<PreparedSegment> fill_temporary(FileSystem& files, const PrepareRequest& 
   segment.header.created_monotonic_ns = monotonic_ns();
   segment.header.boot_id = request.boot_id;
   const Page page = encode(segment.header);
-  if (auto done = files.write_at(segment.fd.get(), page, 0); !done) return done.error();
-  if (auto done = files.sync_data(segment.fd.get()); !done) return done.error();
+  if (auto done = files.write_at(segment.fd.get(), page, 0); !done) return prefixed(temporary, done.error());
+  if (auto done = files.sync_data(segment.fd.get()); !done) return prefixed(temporary, done.error());
   return segment;
 }
 
@@ -59,7 +61,7 @@ Result<> map_for_writing(FileSystem& files, const PrepareRequest& request, Prepa
   }
   if (segment.method == WriteMethod::pwrite) return {};
   auto mapping = files.map(segment.fd.get(), 0, request.segment_bytes, PROT_READ | PROT_WRITE, MAP_SHARED);
-  if (!mapping) return mapping.error();
+  if (!mapping) return prefixed(segment.path, mapping.error());
   segment.mapping = std::move(*mapping);
   const int advice = request.huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE;
   const bool taken = ::madvise(segment.mapping.data(), request.segment_bytes, advice) == 0;

@@ -7,7 +7,9 @@
 #include <gtest/gtest.h>
 
 #include "segment/log_reader.hpp"
+#include "segment/segment_file.hpp"
 #include "segment/verify.hpp"
+#include "support/faulty_file_system.hpp"
 #include "support/store_harness.hpp"
 #include "support/temp_directory.hpp"
 
@@ -201,6 +203,38 @@ TEST(StreamStore, KeepsNoMoreThanRetentionAllows) {
   for (const auto& entry : std::filesystem::directory_iterator(options.directory)) bytes += entry.file_size();
   EXPECT_LE(bytes, options.retention.bytes_max + limits::kMiB);
   expect_sound(options.directory);
+}
+
+// Both are replaced by the next start in the same runtime directory, and by nobody in another one.
+TEST(StreamStore, LeavesNoControlFilesWhenItCannotOpen) {
+  for (const test::Op op : {test::Op::write, test::Op::sync}) {
+    const TempDirectory directory;
+    const TempDirectory runtime("/dev/shm");
+    test::FaultyFileSystem files;
+    files.fail(op, EIO, 1, 1);  // of LOCK
+    const auto options = options_in(directory);
+    const auto store = StreamStore::open(std::make_shared<const StreamOptions>(options),
+                                         {.files = files, .runtime_directory = runtime.path()});
+    ASSERT_FALSE(store.has_value());
+    EXPECT_TRUE(store.error().message().starts_with(options.directory + "/LOCK: "))
+        << store.error().message();
+    EXPECT_TRUE(std::filesystem::is_empty(runtime.path()));
+  }
+}
+
+TEST(StreamStore, SaysWhichFileCouldNotBePrepared) {
+  for (const test::Op op : {test::Op::allocate, test::Op::write, test::Op::sync, test::Op::map}) {
+    const TempDirectory directory;
+    test::FaultyFileSystem files;
+    // LOCK is written and synced first.
+    files.fail(op, EIO, op == test::Op::write || op == test::Op::sync ? 2 : 1);
+    const auto options = options_in(directory);
+    const auto store = StreamStore::open(std::make_shared<const StreamOptions>(options),
+                                         {.files = files, .runtime_directory = "/dev/shm"});
+    ASSERT_FALSE(store.has_value());
+    EXPECT_TRUE(store.error().message().starts_with(segment::segment_path(options.directory, 1)))
+        << store.error().message();
+  }
 }
 
 }  // namespace
