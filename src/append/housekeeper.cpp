@@ -180,24 +180,27 @@ void Housekeeper::seal_retired() {
 
 /// No second try: an fdatasync that failed once may succeed without having written, and a trailer would vouch for
 /// what the disk does not hold. The next start recovers the segment.
-Result<> Housekeeper::seal_once(LiveSegment& segment) {
+Result<> Housekeeper::sync_once(LiveSegment& segment) {
   const std::lock_guard one_at_a_time(segment.sync_mutex);
   if (segment.failed.load(std::memory_order_acquire)) {
     return Error{std::make_error_code(std::errc::io_error), "a sync or a store of it has failed before"};
   }
-  const int fd = segment.file.fd.get();
-  if (auto done = partners_.files.sync_data(fd); !done) {
+  if (auto done = partners_.files.sync_data(segment.file.fd.get()); !done) {
     segment.failed.store(true, std::memory_order_release);
     partners_.counters.sync_errors.add();
     return done;
   }
-  // The records are on disk from here on; what fails now costs the trailer alone.
-  return segment::seal_segment(partners_.files, fd, segment.file.header, segment.trailer);
+  segment.on_disk = true;
+  return {};
 }
 
 void Housekeeper::seal(const std::shared_ptr<LiveSegment>& segment) {
   const segment::FileHeader& header = segment->file.header;
-  const auto done = seal_once(*segment);
+  auto done = sync_once(*segment);
+  if (done) {
+    // The records are on disk, and nobody who waits for them waits for this; what fails now costs the trailer alone.
+    done = segment::finish_segment(partners_.files, segment->file.fd.get(), header, segment->trailer);
+  }
   if (done) {
     partners_.counters.segments_sealed.add();
   } else {

@@ -54,7 +54,7 @@ class Housekeeper {
   void run();
   void seal_retired();
   void seal(const std::shared_ptr<LiveSegment>& segment);
-  [[nodiscard]] Result<> seal_once(LiveSegment& segment);
+  [[nodiscard]] Result<> sync_once(LiveSegment& segment);
   [[nodiscard]] bool prepare_ahead();
   [[nodiscard]] Result<> prepare_one();
   void populate(LiveSegment& segment);

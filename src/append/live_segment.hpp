@@ -23,6 +23,7 @@ struct LiveSegment {
   std::atomic<bool> retired{false};            ///< appender, with release, after `trailer`
   segment::FileTrailer trailer{};
   std::mutex sync_mutex;  ///< one fdatasync at a time: of two at once only one would be told of an error
+  bool on_disk = false;   ///< under sync_mutex: synced after it was retired, so all of it is there
   /// A sync or a store failed: final. Who finds out sets it, with release; it is never sealed then.
   std::atomic<bool> failed{false};
 };

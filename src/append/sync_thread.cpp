@@ -156,6 +156,7 @@ bool SyncThread::sync_segment(std::uint64_t index) {
   if (!segment) return !partners_.live.failed(index);  // sealed meanwhile, which syncs it
   const std::lock_guard one_at_a_time(segment->sync_mutex);
   if (segment->failed.load(std::memory_order_acquire)) return false;
+  if (segment->on_disk) return true;
   // What is committed there was written back and fenced before.
   if (segment->file.method == segment::WriteMethod::dax) return true;
   if (call_sync(*segment)) return true;

@@ -153,6 +153,10 @@ bool is_bad_segment(const Error& error) {
 Result<> seal_segment(FileSystem& files, int fd, const FileHeader& header, const FileTrailer& trailer) {
   // The frames first: a trailer vouches for them.
   if (auto done = files.sync_data(fd); !done) return done;
+  return finish_segment(files, fd, header, trailer);
+}
+
+Result<> finish_segment(FileSystem& files, int fd, const FileHeader& header, const FileTrailer& trailer) {
   const Page page = encode(trailer);
   if (auto done = files.write_at(fd, page, header.segment_bytes - kTrailerBytes); !done) return done;
   if (auto done = files.sync_data(fd); !done) return done;

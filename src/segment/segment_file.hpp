@@ -71,6 +71,9 @@ struct OpenedSegment {
 /// with (or any, in recovery); frames are synced first. Of a damaged segment every byte is kept.
 [[nodiscard]] Result<> seal_segment(FileSystem& files, int fd, const FileHeader& header,
                                     const FileTrailer& trailer);
+/// The same for a segment whose frames are on disk, by an fdatasync that began after the last of them was written.
+[[nodiscard]] Result<> finish_segment(FileSystem& files, int fd, const FileHeader& header,
+                                      const FileTrailer& trailer);
 
 /// This boot, from /proc/sys/kernel/random/boot_id; zero if that can't be read.
 [[nodiscard]] Uuid current_boot_id();

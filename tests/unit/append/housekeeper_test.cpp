@@ -1,0 +1,88 @@
+// What the housekeeper does with segments that are not active: what others wait for, and what goes wrong.
+#include "append/housekeeper.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "append/stream_store.hpp"
+#include "segment/segment_file.hpp"
+#include "support/passing_file_system.hpp"
+#include "support/store_harness.hpp"
+#include "support/temp_directory.hpp"
+
+namespace fastlogd::append {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using test::StoreHarness;
+using test::TempDirectory;
+
+constexpr std::uint64_t kSegmentBytes = limits::kMiB;
+
+StreamOptions options_in(const TempDirectory& directory) {
+  StreamOptions options;
+  options.name = "hk" + std::to_string(::getpid());
+  options.directory = directory.path() + "/log";
+  options.segment_bytes = kSegmentBytes;
+  options.durability = {.mode = DurabilityMode::none};
+  options.retention = {.bytes_max = 0, .keep_free = 0};
+  return options;
+}
+
+bool eventually(const std::function<bool()>& done) {
+  for (int i = 0; i < 10000 && !done(); ++i) std::this_thread::sleep_for(milliseconds(1));
+  return done();
+}
+
+/// The fdatasync behind a trailer takes until it is let go.
+class SlowTrailers : public test::PassingFileSystem {
+ public:
+  ~SlowTrailers() override { let_go = true; }
+  Result<> write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) override {
+    if (offset == kSegmentBytes - segment::kTrailerBytes) trailer_of_ = fd;
+    return PassingFileSystem::write_at(fd, bytes, offset);
+  }
+  Result<> sync_data(int fd) override {
+    if (fd == trailer_of_.load()) {
+      waits = true;
+      const bool in_time = eventually([&] { return let_go.load(); });
+      EXPECT_TRUE(in_time);
+      trailer_of_ = -1;
+    }
+    return PassingFileSystem::sync_data(fd);
+  }
+  std::atomic<bool> waits{false};
+  std::atomic<bool> let_go{false};
+
+ private:
+  std::atomic<int> trailer_of_{-1};
+};
+
+TEST(Housekeeper, WritesTrailersThatNobodyWaitsFor) {
+  const TempDirectory directory;
+  SlowTrailers files;
+  StoreHarness harness(options_in(directory), files);
+  harness.define_source(0, {.identifier = "x"});
+  harness.send({"before"});
+  ASSERT_TRUE(harness.wait_until_stored(1));
+  harness.store->rotate();
+  ASSERT_TRUE(eventually([&] { return files.waits.load(); }));
+  harness.send({"behind"});
+  ASSERT_TRUE(harness.wait_until_stored(2));
+  EXPECT_TRUE(harness.store->sync(seconds(3))) << "both segments' records are on disk";
+  EXPECT_EQ(harness.store->durable(), harness.store->committed());
+  files.let_go = true;
+  harness.stop();
+}
+
+}  // namespace
+}  // namespace fastlogd::append
