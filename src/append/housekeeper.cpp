@@ -34,14 +34,6 @@ segment::WriteMethod wanted_method(const StreamOptions& options) {
                                                         : ordinary_method(options);
 }
 
-/// For file systems where MADV_POPULATE_WRITE is refused: one byte of each page is stored, as it is.
-void touch_pages(const Mapping& mapping) {
-  for (std::size_t at = 0; at < mapping.size(); at += limits::kPageBytes) {
-    std::atomic_ref<std::uint8_t>(*reinterpret_cast<std::uint8_t*>(mapping.data() + at))
-        .fetch_or(0, std::memory_order_relaxed);
-  }
-}
-
 }  // namespace
 
 Housekeeper::Housekeeper(Partners partners, const segment::RecoveryReport& recovered, segment::Uuid boot_id)
@@ -136,7 +128,8 @@ Result<> Housekeeper::prepare_one() {
 }
 
 /// The beginning, so that the appender finds it there; with dax all of it: a fault there allocates and waits for the
-/// journal (MAP_SYNC), and there is no page cache to fill up.
+/// journal (MAP_SYNC), and there is no page cache to fill up. What the kernel refuses is left to the appender's stores,
+/// which are guarded: a store of this thread into a file that was cut short would end the process.
 void Housekeeper::populate(LiveSegment& segment) {
   const Mapping& mapping = segment.file.mapping;
   if (!mapping || !partners_.populate_ahead) return;
@@ -150,8 +143,7 @@ void Housekeeper::populate(LiveSegment& segment) {
     if (::madvise(mapping.data() + done, bytes, MADV_POPULATE_WRITE) != 0) break;
   }
 #endif
-  if (done < first && !dax) return;
-  if (done < first) touch_pages(mapping);
+  if (done < first) return;
   segment.populated_to.store(dax ? LiveSegment::kAllPopulated : first);
 }
 

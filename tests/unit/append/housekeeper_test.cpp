@@ -84,5 +84,29 @@ TEST(Housekeeper, WritesTrailersThatNobodyWaitsFor) {
   harness.stop();
 }
 
+/// Maps for dax as any file system can, and somebody cuts the file at once.
+class CutWhenMapped : public test::PassingFileSystem {
+ public:
+  Result<Mapping> map(int fd, std::uint64_t offset, std::size_t bytes, int prot, int flags) override {
+    if ((flags & MAP_SYNC) == 0) return PassingFileSystem::map(fd, offset, bytes, prot, flags);
+    auto mapping = PassingFileSystem::map(fd, offset, bytes, prot, MAP_SHARED);
+    EXPECT_EQ(::ftruncate(fd, 64 * limits::kKiB), 0);
+    return mapping;
+  }
+};
+
+TEST(Housekeeper, OutlivesAFileThatIsCutWhileItsPagesAreMadeReady) {
+  const TempDirectory directory;
+  CutWhenMapped files;
+  StreamOptions options = options_in(directory);
+  options.durability.mode = DurabilityMode::dax;
+  const auto store = StreamStore::open(std::make_shared<const StreamOptions>(options),
+                                       {.files = files, .runtime_directory = "/dev/shm"});
+  ASSERT_TRUE(store.has_value()) << store.error().message();
+  const StoreStatus status = (*store)->status();
+  EXPECT_EQ(status.write, "dax");
+  EXPECT_FALSE(status.populated_ahead);
+}
+
 }  // namespace
 }  // namespace fastlogd::append
