@@ -63,6 +63,7 @@ struct AppendCounters {
   std::atomic<bool> store_failed{
       false};  ///< sync thread: a sync or store failed, and nothing has become durable since
   std::atomic<bool> disk_full{false};  ///< the last attempt to prepare a segment failed
+  std::atomic<int> prepare_error{0};   ///< why, as errno; written before disk_full
 };
 
 }  // namespace fastlogd::append

@@ -120,6 +120,7 @@ Result<> Housekeeper::prepare_one() {
   segment->file = std::move(*prepared);
   populate(*segment);
   ++request_.index;
+  next_removal_ns_ = 0;
   partners_.live.add(segment);
   partners_.counters.segments_prepared.add();
   partners_.counters.disk_full.store(false, std::memory_order_release);
@@ -147,15 +148,21 @@ void Housekeeper::populate(LiveSegment& segment) {
   segment.populated_to.store(dax ? LiveSegment::kAllPopulated : first);
 }
 
-/// After a segment could not be prepared. True: something was deleted, try again at once.
+/// After a segment could not be prepared. True: something was deleted, try again at once. If that did not help, a reader
+/// may still have open what was deleted: time first, then the next.
 bool Housekeeper::make_room(const Error& error, const StreamOptions& options) {
-  if (is_full(error) && options.when_full == WhenFull::delete_oldest && sealed_.remove_oldest()) return true;
-  retry_at_ns_ = monotonic_ns() + kRetryInterval;
+  const std::int64_t now = monotonic_ns();
+  if (is_full(error) && options.when_full == WhenFull::delete_oldest && now >= next_removal_ns_ &&
+      sealed_.free_up(request_.segment_bytes)) {
+    next_removal_ns_ = now + kRetryInterval;
+    return true;
+  }
+  retry_at_ns_ = now + kRetryInterval;
+  partners_.counters.prepare_error.store(error.code.value(), std::memory_order_relaxed);
   partners_.counters.disk_full.store(true, std::memory_order_release);
   partners_.counters.housekeeping_errors.add();
-  static diag::RateLimit limit;
-  limit.log(diag::Level::error, "stream {}: no new segment: {}; {}", options.name, error.message(),
-            options.when_full == WhenFull::drop_newest ? "dropping and counting" : "senders wait");
+  trouble_.log(diag::Level::error, "stream {}: no new segment: {}; {}", options.name, error.message(),
+               options.when_full == WhenFull::drop_newest ? "dropping and counting" : "senders wait");
   return false;
 }
 

@@ -16,6 +16,7 @@
 #include "append/step_aside.hpp"
 #include "append/stream_options.hpp"
 #include "append/sync_demand.hpp"
+#include "base/diagnostics.hpp"
 #include "base/file_system.hpp"
 #include "base/snapshot.hpp"
 #include "segment/control_file.hpp"
@@ -71,6 +72,8 @@ class Housekeeper {
   std::shared_ptr<LiveSegment> spare_;  ///< prepared, but the supply had no free slot
   std::int64_t retry_at_ns_ = 0;
   std::int64_t next_retention_ns_ = 0;
+  std::int64_t next_removal_ns_ = 0;  ///< of segments that a full disk may cost; 0: the last one helped
+  diag::RateLimit trouble_;
   std::optional<StepAside> aside_;  ///< once it has a thread of its own
   std::atomic<bool> stop_{false};
   std::thread thread_;

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/clock.hpp"
-#include "base/diagnostics.hpp"
 #include "segment/segment_file.hpp"
 
 namespace fastlogd::append {
@@ -22,10 +21,20 @@ void SealedSegments::apply_retention(const Retention& rules, std::uint64_t other
   while (rules.age_max.count() != 0 && !sealed_.empty() && sealed_.front().last_time_ns < too_old) {
     if (!remove_oldest()) return;
   }
-  while (rules.keep_free != 0 && !sealed_.empty()) {
-    const auto free = files_.free_bytes(directory_);
-    if (!free || *free >= rules.keep_free || !remove_oldest()) return;
+  if (rules.keep_free == 0 || sealed_.empty()) return;
+  const auto free = files_.free_bytes(directory_);
+  if (free && *free < rules.keep_free) free_up(rules.keep_free - *free);
+}
+
+bool SealedSegments::free_up(std::uint64_t bytes) {
+  bool any = false;
+  for (std::uint64_t freed = 0; freed < bytes;) {
+    const auto removed = remove_oldest();
+    if (!removed) break;
+    any = true;
+    freed += *removed;
   }
+  return any;
 }
 
 /// True unless a newer one is on disk, sealed or as far as it is durable. A start learns the next numbers from the newest
@@ -36,23 +45,22 @@ bool SealedSegments::is_last_on_disk(std::uint64_t index) const {
   return index >= newest;
 }
 
-bool SealedSegments::remove_oldest() {
-  if (sealed_.empty() || is_last_on_disk(sealed_.front().index)) return false;
+std::optional<std::uint64_t> SealedSegments::remove_oldest() {
+  if (sealed_.empty() || is_last_on_disk(sealed_.front().index)) return std::nullopt;
   const segment::SegmentInfo oldest = sealed_.front();
   // First tell readers, then take the file away; one that has it mapped keeps it.
   control_.set_oldest(LogPosition::of(oldest.index + 1, segment::kHeaderBytes));
   const auto done = files_.unlink(segment::segment_path(directory_, oldest.index));
   if (!done && done.error().code != std::errc::no_such_file_or_directory) {
-    static diag::RateLimit limit;
-    limit.log(diag::Level::error, "retention: {}", done.error().message());
+    trouble_.log(diag::Level::error, "retention: {}", done.error().message());
     counters_.housekeeping_errors.add();
-    return false;
+    return std::nullopt;
   }
   (void)files_.sync_directory(directory_);
   sealed_.pop_front();
   bytes_ -= oldest.disk_bytes;
   counters_.segments_removed.add();
-  return true;
+  return oldest.disk_bytes;
 }
 
 }  // namespace fastlogd::append

@@ -28,8 +28,9 @@ Health judge(const Condition& condition) {
                       "which); fastlogctl gaps names what is lost",
                       stream.name, stream.damage_found));
     }
-    if (stream.disk_full) {
-      health.reasons.push_back(fmt::format("stream {}: no space for another segment", stream.name));
+    if (!stream.prepare_error.empty()) {
+      health.reasons.push_back(fmt::format("stream {}: no further segment can be prepared: {}", stream.name,
+                                           stream.prepare_error));
     }
     if (stream.text_failing) {
       health.reasons.push_back(

@@ -12,7 +12,7 @@ struct Condition {
   struct Stream {
     std::string name;
     bool store_failed = false;  ///< and nothing has become durable since
-    bool disk_full = false;
+    std::string prepare_error;  ///< why no further segment can be prepared; empty: one can
     bool text_failing = false;
     std::uint64_t fail_overs = 0;       ///< failures that were overcome
     std::uint64_t unknown_records = 0;  ///< stored, and perhaps not on disk, because of them

@@ -16,6 +16,11 @@ Error in_stream(const std::string& name, const Error& error) {
   return Error{error.code, "stream " + name + ": " + error.context};
 }
 
+std::string prepare_error(const append::AppendCounters& counters) {
+  if (!counters.disk_full.load(std::memory_order_acquire)) return {};
+  return std::system_category().message(counters.prepare_error.load(std::memory_order_relaxed));
+}
+
 }  // namespace
 
 const char* durability_name(append::DurabilityMode mode) {
@@ -199,7 +204,7 @@ std::vector<Condition::Stream> Streams::conditions() const {
     conditions.push_back(
         {.name = name,
          .store_failed = counters.store_failed.load(std::memory_order_relaxed),
-         .disk_full = counters.disk_full.load(std::memory_order_relaxed),
+         .prepare_error = prepare_error(counters),
          .text_failing = stream->text && stream->text->counters->failing.load(std::memory_order_relaxed),
          .fail_overs = counters.fail_overs.value(),
          .unknown_records = counters.unknown_durability.value(),

@@ -48,7 +48,8 @@ def check_full(daemon: Daemon) -> None:
     """Said by the metric, by /healthz and by the status, and the log still lives."""
     eventually(lambda: daemon.metrics().sum("fastlogd_disk_full") == 1, 20)
     status, page = daemon.get("/healthz")
-    assert (status, page.split("\n")[:2]) == (200, ["degraded", "stream main: no space for another segment"])
+    reason = "stream main: no further segment can be prepared: No space left on device"
+    assert (status, page.split("\n")[:2]) == (200, ["degraded", reason])
     assert json.loads(daemon.ctl("status", "--json").stdout)["health"] == "degraded"
     assert daemon.process.poll() is None
 

@@ -14,6 +14,7 @@
 
 #include "append/stream_store.hpp"
 #include "segment/segment_file.hpp"
+#include "support/faulty_file_system.hpp"
 #include "support/passing_file_system.hpp"
 #include "support/store_harness.hpp"
 #include "support/temp_directory.hpp"
@@ -106,6 +107,37 @@ TEST(Housekeeper, OutlivesAFileThatIsCutWhileItsPagesAreMadeReady) {
   const StoreStatus status = (*store)->status();
   EXPECT_EQ(status.write, "dax");
   EXPECT_FALSE(status.populated_ahead);
+}
+
+// What a reader has open gives its blocks back later: deleting on and on would cost the whole log.
+TEST(Housekeeper, DeletesNoMoreThanEnoughForAFullDiskThatStaysFull) {
+  const TempDirectory directory;
+  const StreamOptions options = options_in(directory);
+  {
+    StoreHarness harness(options);
+    harness.define_source(0, {.identifier = "x"});
+    for (std::uint64_t n = 1; n <= 6; ++n) {
+      harness.send(std::vector<std::string>(9, std::string(100'000, 'x')));  // fills one
+      ASSERT_TRUE(harness.wait_until_stored(9 * n));
+      harness.store->rotate();
+      ASSERT_TRUE(eventually([&] { return harness.store->counters().rolls.value() >= n; }));
+    }
+    harness.stop();
+  }
+  const auto segments = [&] {
+    return segment::list_segments(posix_file_system(), options.directory).value().size();
+  };
+  const std::size_t before = segments();
+  ASSERT_GE(before, 6U);
+  test::FaultyFileSystem files;
+  files.fail(test::Op::allocate, ENOSPC);
+  const auto store = StreamStore::open(std::make_shared<const StreamOptions>(options),
+                                       {.files = files, .runtime_directory = "/dev/shm"});
+  ASSERT_TRUE(store.has_value()) << "a full disk is waited for";
+  EXPECT_GE(segments(), before - 2) << "the first ones may hold a little less than a new one takes";
+  EXPECT_LT(segments(), before);
+  EXPECT_TRUE((*store)->counters().disk_full.load());
+  EXPECT_EQ((*store)->counters().prepare_error.load(), ENOSPC);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "segment/segment_file.hpp"
+#include "support/passing_file_system.hpp"
 #include "support/temp_directory.hpp"
 
 namespace fastlogd::append {
@@ -36,10 +37,18 @@ class SealedSegmentsOfALog : public ::testing::Test {
   }
   using Indices = std::vector<std::uint64_t>;
 
+  /// A file system on which removing does not help: a reader has everything open.
+  class Occupied : public test::PassingFileSystem {
+   public:
+    Result<std::uint64_t> free_bytes(const std::string& /*path*/) override { return free; }
+    std::uint64_t free = 0;
+  };
+
   test::TempDirectory directory_{"/dev/shm"};
+  Occupied files_;
   segment::ControlWriter control_{make_control(directory_.path())};
   AppendCounters counters_;
-  SealedSegments sealed_{posix_file_system(), directory_.path(), control_, counters_};
+  SealedSegments sealed_{files_, directory_.path(), control_, counters_};
 };
 
 TEST_F(SealedSegmentsOfALog, AreRemovedFromTheOldestOnButTheNewest) {
@@ -60,13 +69,26 @@ TEST_F(SealedSegmentsOfALog, AreAllRemovedOnceANewerOneIsDurable) {
   EXPECT_EQ(left_by_retention(), Indices{});
 }
 
+TEST_F(SealedSegmentsOfALog, GoForKeepFreeAsFarAsTheyAreInTheWay) {
+  for (std::uint64_t index = 1; index <= 8; ++index) add(index, true);
+  const auto left_by_keep_free = [&](std::uint64_t missing) {
+    files_.free = 10 * kBytes - missing;
+    sealed_.apply_retention({.bytes_max = 0, .keep_free = 10 * kBytes}, 0);
+    return segment::list_segments(posix_file_system(), directory_.path()).value();
+  };
+  EXPECT_EQ(left_by_keep_free(0).size(), 8U);
+  EXPECT_EQ(left_by_keep_free(1), (Indices{2, 3, 4, 5, 6, 7, 8})) << "one is enough";
+  EXPECT_EQ(left_by_keep_free(2 * kBytes + 1), (Indices{5, 6, 7, 8}));
+  EXPECT_EQ(left_by_keep_free(9 * kBytes), (Indices{8})) << "the newest stays";
+}
+
 // A power loss may leave nothing of a segment whose sync has failed: the next start would count from 1.
 TEST_F(SealedSegmentsOfALog, OnDiskStayWhileThoseBehindThemHaveFailed) {
   add(1, true);
   add(2, false);
   add(3, false);
   EXPECT_EQ(left_by_retention(), (Indices{1, 2, 3}));
-  EXPECT_FALSE(sealed_.remove_oldest()) << "nor for a full disk";
+  EXPECT_FALSE(sealed_.free_up(1)) << "nor for a full disk";
   add(4, true);
   EXPECT_EQ(left_by_retention(), Indices{4});
 }

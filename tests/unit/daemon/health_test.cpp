@@ -17,13 +17,14 @@ TEST(Health, IsOkWhenNothingIsWrong) {
   EXPECT_EQ(health_page(condition), "ok\nconfiguration generation 1, 0 reloads applied, 0 refused\n");
 }
 
-TEST(Health, IsDegradedButAliveOnAFullDisk) {
+TEST(Health, IsDegradedButAliveWhileNoSegmentCanBePrepared) {
   Condition condition;
-  condition.streams = {{.name = "main", .disk_full = true}, {.name = "audit"}};
+  condition.streams = {{.name = "main", .prepare_error = "Too many open files"}, {.name = "audit"}};
   const Health health = judge(condition);
   EXPECT_TRUE(health.alive);
   EXPECT_STREQ(health.word(), "degraded");
-  EXPECT_THAT(health.reasons, ElementsAre("stream main: no space for another segment"));
+  EXPECT_THAT(health.reasons,
+              ElementsAre("stream main: no further segment can be prepared: Too many open files"));
 }
 
 TEST(Health, IsDegradedWhileTheTextFileCanNotGoOn) {
