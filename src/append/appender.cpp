@@ -264,7 +264,6 @@ bool Appender::roll(segment::OpenReason reason) {
   }
   if (!seal_active(next_->file.header.index)) return false;
   begin(*std::exchange(next_, nullptr), reason);
-  partners_.counters.rolls.add();
   return true;
 }
 
@@ -281,7 +280,8 @@ bool Appender::seal_active(std::uint64_t next_index) {
   active_->trailer = writer_.trailer();
   if (next_index == 0) publish();
   lost_ = false;
-  writer_.close();  // from here on the housekeeper may unmap it
+  if (next_index != 0) partners_.counters.rolls.add();  // the housekeeper looks at it behind `retired`
+  writer_.close();                                      // from here on the housekeeper may unmap it
   active_->retired.store(true, std::memory_order_release);
   active_ = nullptr;
   partners_.housekeeper.ring();

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::int64_t kRetryInterval = 250 * kNanosPerMilli;
 constexpr std::int64_t kRetentionInterval = kNanosPerSecond;
+constexpr std::int64_t kBurstEnd = 250 * kNanosPerMilli;  // no segment was taken for so long
 constexpr std::chrono::milliseconds kRound{250};
 constexpr std::uint64_t kPopulateFirst = 16 * limits::kMiB;
 constexpr std::size_t kPopulateStep = 2 * limits::kMiB;
@@ -102,7 +103,7 @@ void Housekeeper::do_work() {
 /// True if one more segment went into the supply, or may go now.
 bool Housekeeper::prepare_ahead() {
   if (spare_ == nullptr) {
-    if (partners_.live.size() >= limits::kUnsealedSegmentsMax || monotonic_ns() < retry_at_ns_) return false;
+    if (partners_.live.size() >= unsealed_max() || monotonic_ns() < retry_at_ns_) return false;
     const StreamOptions& options = options_.current();
     sealed_.apply_retention(options.retention, unsealed_bytes() + request_.segment_bytes);
     if (auto done = prepare_one(); !done) return make_room(done.error(), options);
@@ -169,12 +170,34 @@ bool Housekeeper::make_room(const Error& error, const StreamOptions& options) {
 void Housekeeper::seal_retired() {
   for (;;) {
     const auto oldest = partners_.live.oldest();
-    if (!oldest || !oldest->retired.load(std::memory_order_acquire)) return;
+    if (!oldest || !oldest->retired.load(std::memory_order_acquire) || !seals_now()) return;
     seal(oldest);
+    retry_at_ns_ = 0;  // it may have given back space, or can be removed now
     if (!stop_.load(std::memory_order_acquire)) {
       while (prepare_ahead()) continue;
     }
   }
+}
+
+/// With a retired segment at hand, whose roll is counted by then. On a full disk only what is sealed can be given up.
+bool Housekeeper::seals_now() {
+  const std::int64_t now = monotonic_ns();
+  if (const std::uint64_t rolls = partners_.counters.rolls.value(); rolls != rolls_seen_) {
+    rolls_seen_ = rolls;
+    burst_until_ns_ = now + kBurstEnd;
+  }
+  return now >= burst_until_ns_ || partners_.counters.disk_full.load(std::memory_order_relaxed) ||
+         partners_.live.size() >= unsealed_max() || stop_.load(std::memory_order_acquire);
+}
+
+/// Small segments may be more, but not at the cost of more than half of what the stream may keep.
+std::size_t Housekeeper::unsealed_max() {
+  constexpr std::uint64_t kFewest = limits::kUnsealedSegments;
+  if (request_.segment_bytes > limits::kSegmentBytesDefault) return kFewest;
+  const std::uint64_t bytes_max = options_.current().retention.bytes_max;
+  if (bytes_max == 0) return limits::kUnsealedSmallSegments;
+  return std::clamp<std::uint64_t>(bytes_max / (2 * request_.segment_bytes), kFewest,
+                                   limits::kUnsealedSmallSegments);
 }
 
 /// No second try: an fdatasync that failed once may succeed without having written, and a trailer would vouch for

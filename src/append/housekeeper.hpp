@@ -24,8 +24,10 @@
 
 namespace fastlogd::append {
 
-/// Owns the files that are not active. At most kUnsealedSegmentsMax are unsealed at any time: when sealing can't keep
-/// up, preparing stops, the appender runs out and its rings push back.
+/// Owns the files that are not active. So many are unsealed at any time, and no more (unsealed_max()): when sealing can't
+/// keep up, preparing stops, the appender runs out and its rings push back. While a burst lasts, nothing is sealed below
+/// that number: a seal's fdatasync takes the disk, and no segment can be prepared meanwhile. What the durability mode
+/// promises is the sync thread's, for segments that wait for their seal too.
 class Housekeeper {
  public:
   struct Partners {
@@ -54,6 +56,8 @@ class Housekeeper {
  private:
   void run();
   void seal_retired();
+  [[nodiscard]] bool seals_now();
+  [[nodiscard]] std::size_t unsealed_max();
   void seal(const std::shared_ptr<LiveSegment>& segment);
   [[nodiscard]] Result<> sync_once(LiveSegment& segment);
   [[nodiscard]] bool prepare_ahead();
@@ -72,6 +76,8 @@ class Housekeeper {
   std::shared_ptr<LiveSegment> spare_;  ///< prepared, but the supply had no free slot
   std::int64_t retry_at_ns_ = 0;
   std::int64_t next_retention_ns_ = 0;
+  std::uint64_t rolls_seen_ = 0;
+  std::int64_t burst_until_ns_ = 0;   ///< as far as the rolls seen so far tell
   std::int64_t next_removal_ns_ = 0;  ///< of segments that a full disk may cost; 0: the last one helped
   diag::RateLimit trouble_;
   std::optional<StepAside> aside_;  ///< once it has a thread of its own

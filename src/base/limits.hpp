@@ -26,7 +26,10 @@ inline constexpr std::size_t kFrameBlockBytes = kMiB;  // recovery resumes only 
 inline constexpr std::uint64_t kSegmentBytesMin = kMiB;
 inline constexpr std::uint64_t kSegmentBytesMax = 8 * kGiB;  // offset / 8 fits 30 bits
 inline constexpr std::uint64_t kSegmentBytesDefault = 256 * kMiB;
-inline constexpr unsigned kUnsealedSegmentsMax = 4;  // start scans all of them
+// A start scans all that are unsealed: four, or as many small ones (of kSegmentBytesDefault at most) as a burst may
+// need before there is time to seal them.
+inline constexpr unsigned kUnsealedSegments = 4;
+inline constexpr unsigned kUnsealedSmallSegments = 8;
 
 // Rings and io.
 inline constexpr std::size_t kRingBytesDefault = 8 * kMiB;

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <string>
@@ -138,6 +139,38 @@ TEST(Housekeeper, DeletesNoMoreThanEnoughForAFullDiskThatStaysFull) {
   EXPECT_LT(segments(), before);
   EXPECT_TRUE((*store)->counters().disk_full.load());
   EXPECT_EQ((*store)->counters().prepare_error.load(), ENOSPC);
+}
+
+TEST(Housekeeper, SealsWhenABurstIsOver) {
+  const TempDirectory directory;
+  StoreHarness harness(options_in(directory));
+  const auto began = std::chrono::steady_clock::now();
+  harness.store->rotate();
+  ASSERT_TRUE(eventually([&] { return harness.store->counters().segments_sealed.value() == 1; }));
+  EXPECT_GE(std::chrono::steady_clock::now() - began, milliseconds(250));
+}
+
+/// The most segments that were unsealed at once during a hundred rolls, as fast as they go.
+std::uint64_t most_unsealed(StreamOptions options, std::uint64_t bytes_max) {
+  options.retention.bytes_max = bytes_max;
+  const StoreHarness harness(options);
+  const AppendCounters& counters = harness.store->counters();
+  std::uint64_t most = 0;
+  const bool done = eventually([&] {
+    harness.store->rotate();
+    const std::uint64_t prepared = counters.segments_prepared.value();  // first: never too many then
+    most = std::max(most, prepared - counters.segments_sealed.value());
+    return counters.rolls.value() >= 100;
+  });
+  EXPECT_TRUE(done);
+  return most;
+}
+
+TEST(Housekeeper, LeavesAFewSegmentsUnsealedWhileABurstLasts) {
+  const TempDirectory directory;
+  EXPECT_EQ(most_unsealed(options_in(directory), 0), limits::kUnsealedSmallSegments);
+  EXPECT_EQ(most_unsealed(options_in(directory), 12 * kSegmentBytes), 6U) << "half of what it may keep";
+  EXPECT_EQ(most_unsealed(options_in(directory), 2 * kSegmentBytes), limits::kUnsealedSegments);
 }
 
 }  // namespace
