@@ -65,7 +65,11 @@ LogPosition live_and_die(const std::string& directory, std::chrono::microseconds
 std::string check(const std::string& directory, const segment::Uuid& log, LogPosition committed) {
   auto first = segment::recover(posix_file_system(), directory, log);
   if (!first) return first.error().message();
-  if (!first->gaps.empty()) return "a process crash needs no GAP";
+  if (!first->gaps.empty()) {
+    std::string why = "a process crash needs no GAP";
+    for (const auto& note : first->notes) why += "; " + note.file + ": " + note.text;
+    return why;
+  }
   auto second = segment::recover(posix_file_system(), directory, log);
   if (!second || second->next_sequence != first->next_sequence || second->next_index > first->next_index) {
     return "a second recovery gives another answer";
