@@ -14,7 +14,7 @@
 #include "segment/log_reader.hpp"
 #include "segment/segment_file.hpp"
 #include "segment/verify.hpp"
-#include "support/passing_file_system.hpp"
+#include "support/sick_file_system.hpp"
 #include "support/store_harness.hpp"
 #include "support/temp_directory.hpp"
 
@@ -22,30 +22,12 @@ namespace fastlogd::append {
 namespace {
 
 using test::RingProducer;
+using test::SickFileSystem;
 using test::StoreHarness;
 using test::TempDirectory;
 
 constexpr int kPerBlock = 20;
-constexpr std::uint64_t kSegmentBytes = 2 * limits::kMiB;
-
-/// Fails writes of frames (not of headers and trailers), as often as `failures` says, `spared` ones before them.
-class SickFileSystem : public test::PassingFileSystem {
- public:
-  Result<> write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) override {
-    const bool in_frames = offset >= segment::kHeaderBytes && offset < segment::frames_end(kSegmentBytes);
-    const bool frames = in_frames && !segment::all_zero(bytes);  // what takes a batch back is no try
-    if (frames && spared.load() > 0) {
-      spared.fetch_sub(1);
-    } else if (frames && failures.load() > 0) {
-      failures.fetch_sub(1);
-      return Error{std::error_code(error, std::system_category()), "pwrite"};
-    }
-    return PassingFileSystem::write_at(fd, bytes, offset);
-  }
-  std::atomic<int> failures{0};
-  std::atomic<int> spared{0};
-  int error = EIO;
-};
+constexpr std::uint64_t kSegmentBytes = SickFileSystem::kSegmentBytes;
 
 bool eventually(const std::function<bool()>& done) {
   for (int i = 0; i < 10000 && !done(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -111,16 +93,6 @@ void expect_all_once(const StreamOptions& options, std::uint64_t records, std::u
   }
 }
 
-void expect_sound(const std::string& directory) {
-  const auto report = segment::verify_directory(directory, {});
-  ASSERT_TRUE(report.has_value());
-  for (const auto& finding : report->findings) {
-    EXPECT_EQ(finding.kind, segment::Finding::Kind::note)
-        << finding.file << ":" << finding.offset << " " << finding.text;
-  }
-}
-
-/// Nothing was lost, so nothing looks damaged.
 void expect_sound(const StreamOptions& options) {
   const auto report = segment::verify_directory(options.directory, {});
   ASSERT_TRUE(report.has_value());
@@ -414,7 +386,7 @@ TEST(StoreFailureByWrite, StopsTheDaemonWhereThatIsConfigured) {
   harness.store.reset();
   StoreHarness(options).stop();
   expect_all_once(options, stored, sent.number - stored);
-  expect_sound(options.directory);
+  expect_sound(options);
 }
 
 }  // namespace
