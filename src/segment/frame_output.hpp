@@ -62,6 +62,12 @@ class FrameOutput {
     store(offset, word);
   }
 
+  /// Behind the segment's first frame, which ends at `written`: with dax it becomes a batch of its own. Were its commit
+  /// word kept back while others are stored, a process that dies then would leave what looks like a damaged segment.
+  /// A failure shows in the next flush().
+  void first_frame(std::uint64_t written) {
+    if (method_ == WriteMethod::dax) (void)flush(written);
+  }
   /// Everything below `written` is where readers find it and, with dax, durable. False: it isn't, and never will be.
   [[nodiscard]] bool flush(std::uint64_t written);
   /// Why flush() said false.

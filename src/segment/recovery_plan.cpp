@@ -158,7 +158,7 @@ void Planner::examine_unsealed(FilePlan& file, SegmentCursor& cursor) {
   file.scan = scan_unsealed(files_, cursor);
   if (file.scan.unused) {
     file.fate = Fate::remove;
-    file.why = "it was prepared and never used";
+    file.why = "it was prepared and nothing was published in it";
   } else if (file.scan.no_open) {
     set_aside(file, "its first frame is damaged");
   } else {

@@ -50,6 +50,7 @@ void SegmentWriter::start(PreparedSegment& segment, const OpenPayload& open, std
   time_min_ = time_max_ = 0;
   settled_ = mark();
   write_frame(FrameType::open, 0, bytes_of(open));
+  output_.first_frame(offset_);  // not settled: a first batch that fails takes the OPEN back, too
 }
 
 /// Where a frame of this size would begin: here, or behind what the next block begins with.

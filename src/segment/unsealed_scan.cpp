@@ -6,6 +6,7 @@ namespace fastlogd::segment {
 namespace {
 
 constexpr std::size_t kScanBytes = 64 * limits::kKiB;
+constexpr std::uint64_t kOpenEnd = kHeaderBytes + padded(kFrameHeaderBytes + sizeof(OpenPayload));
 
 /// End of the last byte in [from, to) that is not zero; `from` if there is none. An unreadable block counts
 /// as used.
@@ -68,6 +69,13 @@ bool in_sequence(const FrameView& frame, const UnsealedScan& scan) {
   return frame.header.type == FrameType::data ? frame.header.sequence == due : frame.header.sequence >= due;
 }
 
+/// Where what nobody can have read ends in a segment without a valid OPEN. A process that dies while it writes the OPEN
+/// leaves any part of it but its commit word, and nothing behind: that word is stored before anything else is.
+std::uint64_t end_of_unpublished(SegmentCursor& cursor, std::uint64_t limit) {
+  FrameView frame;
+  return cursor.frame_at(kHeaderBytes, limit, frame) == FrameStatus::unpublished ? kOpenEnd : kHeaderBytes;
+}
+
 bool scan_open(SegmentCursor& cursor, std::uint64_t limit, UnsealedScan& scan) {
   FrameView frame;
   cursor.return_to(kHeaderBytes);
@@ -127,8 +135,8 @@ UnsealedScan scan_unsealed(FileSystem& files, SegmentCursor& cursor) {
     cursor.read_ahead(limits::kPageBytes);
     const BlocksBehind behind = look_behind(cursor, kHeaderBytes);
     scan.durable = behind.durable;
-    scan.unused =
-        behind.blocks == 0 && end_of_content(files, cursor.fd(), kHeaderBytes, first_mib) == kHeaderBytes;
+    const std::uint64_t from = end_of_unpublished(cursor, limit);
+    scan.unused = behind.blocks == 0 && end_of_content(files, cursor.fd(), from, first_mib) == from;
     scan.no_open = !scan.unused;
     return scan;
   }

@@ -13,7 +13,8 @@
 namespace fastlogd::segment {
 
 struct UnsealedScan {
-  bool unused = false;   ///< no OPEN, nothing but zeros in the first MiB, no valid block behind it
+  bool unused =
+      false;  ///< no OPEN was published: zeros behind it in the first MiB, no valid block behind that
   bool no_open = false;  ///< no valid OPEN, but something is there: not a segment of ours any more
   std::uint64_t valid_end = kHeaderBytes;  ///< E: behind the last frame of the unbroken prefix
   bool complete = false;                   ///< that last frame is a SEAL

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "segment/recovery.hpp"
 #include "segment/verify.hpp"
 #include "support/faulty_file_system.hpp"
 #include "support/log_builder.hpp"
@@ -256,6 +257,21 @@ TEST(Dax, WritesBackTheBatchBeforeTheCommitWordOfItsFirstFrame) {
   persist.calls.clear();
   ASSERT_TRUE(log.writer.flush());
   EXPECT_TRUE(persist.calls.empty()) << "no batch, nothing to do";
+}
+
+// The first batch of a segment too: its OPEN is there before anything else is.
+TEST(Dax, AProcessThatDiesInABatchLeavesATornTailAtMost) {
+  for (const int records : {0, 1, 100}) {
+    DaxFileSystem files;
+    Written log(files, WriteMethod::dax);
+    for (int i = 0; i < records; ++i) ASSERT_TRUE(log.add("never flushed"));
+    const auto report = recover(posix_file_system(), log.directory.path(), std::nullopt);
+    ASSERT_TRUE(report.has_value());
+    EXPECT_TRUE(report->gaps.empty());
+    EXPECT_EQ(report->next_sequence, 1U);
+    ASSERT_EQ(report->segments.size(), 1U) << "the segment has begun";
+    EXPECT_EQ(log.readable(), std::vector<std::string>{});
+  }
 }
 
 TEST(Dax, FallsBackToTheOrdinaryMappingWhereTheKernelRefuses) {

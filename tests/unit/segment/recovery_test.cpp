@@ -261,6 +261,48 @@ TEST(Recovery, SetsASegmentAsideWhoseFirstFrameIsDamaged) {
   EXPECT_TRUE(report.segments.empty());
 }
 
+/// A log of one segment with five records, and a second one that begins with the first `bytes` of its OPEN frame behind the
+/// commit word.
+void begin_and_die(LogBuilder& log, std::size_t bytes) {
+  log.begin();
+  log.add_records(5);
+  log.seal_frame();
+  log.begin({}, false);
+  constexpr std::size_t kCommitWord = 8;
+  const std::vector<std::byte> zeros(padded(kFrameHeaderBytes + sizeof(OpenPayload)) - kCommitWord - bytes);
+  test::poke(log.current_path(), kHeaderBytes, std::array<std::byte, kCommitWord>{});
+  test::poke(log.current_path(), kHeaderBytes + kCommitWord + bytes, zeros);
+}
+
+// A kill may come between any two stores of a frame; the commit word is the last of them.
+TEST(Recovery, FindsNoDamageWhereTheProcessDiedInAnOpen) {
+  for (std::size_t bytes = 0; bytes <= kFrameHeaderBytes + sizeof(OpenPayload) - 8; bytes += 8) {
+    const TempDirectory directory;
+    LogBuilder log(directory.path());
+    begin_and_die(log, bytes);
+    const auto report = recover_log(log);
+    EXPECT_TRUE(report.gaps.empty()) << bytes;
+    EXPECT_EQ(names(directory.path()), std::vector<std::string>{segment_name(1)}) << bytes;
+    EXPECT_EQ(report.next_index, 3U) << "its number was used";
+    EXPECT_EQ(report.next_sequence, 6U);
+    EXPECT_EQ(read(directory.path()), records(1, 5));
+    expect_sound(directory.path());
+  }
+}
+
+// What was stored behind it was stored after it: the OPEN was there.
+TEST(Recovery, SetsASegmentAsideWhoseOpenIsGoneAndSomethingBehindItIsNot) {
+  const TempDirectory directory;
+  LogBuilder log(directory.path());
+  begin_and_die(log, 24);
+  test::poke(log.current_path(), kHeaderBytes + padded(kFrameHeaderBytes + sizeof(OpenPayload)),
+             std::array{std::byte{1}});
+  const auto report = recover_log(log);
+  EXPECT_TRUE(says(report, "first frame is damaged", true));
+  EXPECT_EQ(report.gaps.size(), 1U);
+  EXPECT_TRUE(std::filesystem::exists(log.current_path() + ".damaged"));
+}
+
 TEST(Recovery, RecoversASealedSegmentWhoseTrailerIsDamagedEvenIfItIsReadOnly) {
   class OrdinaryUser : public test::PassingFileSystem {
     Result<UniqueFd> open(const std::string& path, int flags, mode_t mode) override {
