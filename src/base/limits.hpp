@@ -26,8 +26,8 @@ inline constexpr std::size_t kFrameBlockBytes = kMiB;  // recovery resumes only 
 inline constexpr std::uint64_t kSegmentBytesMin = kMiB;
 inline constexpr std::uint64_t kSegmentBytesMax = 8 * kGiB;  // offset / 8 fits 30 bits
 inline constexpr std::uint64_t kSegmentBytesDefault = 256 * kMiB;
-// A start scans all that are unsealed: four, or as many small ones (of kSegmentBytesDefault at most) as a burst may
-// need before there is time to seal them.
+// A start scans all that are unsealed, which bounds how long it takes: four of any size, or eight of kSegmentBytesDefault at
+// most, which are 2 GiB. Fewer than a burst takes make it wait: nothing is sealed, and so given back, while it lasts.
 inline constexpr unsigned kUnsealedSegments = 4;
 inline constexpr unsigned kUnsealedSmallSegments = 8;
 
