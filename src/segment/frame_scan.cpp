@@ -1,10 +1,14 @@
 #include "segment/frame_scan.hpp"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstring>
+
+#include <fmt/format.h>
 
 #include "record/extension.hpp"
 
@@ -84,7 +88,7 @@ Result<SegmentBytes> SegmentBytes::mapped(FileSystem& files, UniqueFd fd, std::u
   auto mapping = files.map(fd.get(), 0, bytes, PROT_READ, MAP_SHARED);
   if (!mapping) return mapping.error();
   SegmentBytes result = buffered(files, std::move(fd), bytes);
-  result.mapping_ = std::move(*mapping);
+  result.mapping_ = std::make_shared<const Mapping>(std::move(*mapping));
   return result;
 }
 
@@ -100,25 +104,57 @@ void SegmentBytes::read_ahead(std::size_t bytes) {
   read_bytes_ = bytes;
   if (!mapping_) return;
   const int advice = bytes < kReadAheadBytes ? MADV_RANDOM : MADV_NORMAL;
-  (void)::madvise(mapping_.data(), mapping_.size(), advice);  // nothing but time depends on it
+  (void)::madvise(mapping_->data(), mapping_->size(), advice);  // nothing but time depends on it
+}
+
+/// Ahead of the limit, too: a reader that follows the writer comes here once a window.
+Result<> SegmentBytes::populate(std::uint64_t offset, std::size_t wanted) {
+  constexpr std::uint64_t kPage = limits::kPageBytes;
+  if (!length_known_) {
+    struct stat info{};
+    if (::fstat(fd_.get(), &info) != 0) return errno_error("fstat of a segment");
+    if (static_cast<std::uint64_t>(info.st_size) < bytes_) {
+      return invalid(fmt::format("a segment of {} bytes was cut short to {}", bytes_, info.st_size));
+    }
+    length_known_ = true;
+  }
+  if (offset >= buffer_start_ && offset + wanted <= buffer_end_) return {};
+  const std::uint64_t start = offset / kPage * kPage;
+  const std::uint64_t stop = std::min(
+      {next_block(offset), bytes_, (offset + std::max(read_bytes_, wanted) + kPage - 1) / kPage * kPage});
+  const int done = ::madvise(mapping_->data() + start, stop - start, MADV_POPULATE_READ);
+  // Any other error says that this kernel (before 5.14) or this kind of memory can't do it.
+  if (done != 0 && (errno == EFAULT || errno == EHWPOISON || errno == EIO)) {
+    return errno_error(fmt::format("page at {} of a segment", start));
+  }
+  buffer_start_ = start;
+  buffer_end_ = stop;
+  return {};
+}
+
+Result<> SegmentBytes::read(std::uint64_t offset, std::uint64_t end, std::size_t wanted) {
+  const bool inside = offset >= buffer_start_ && offset < buffer_end_;
+  if (inside && buffer_end_ >= std::min<std::uint64_t>(offset + wanted, end)) return {};
+  const std::size_t n = std::min<std::uint64_t>(std::max(read_bytes_, wanted), end - offset);
+  if (buffer_.size() < n) buffer_.resize(n);
+  auto got = files_->read_at(fd_.get(), std::span(buffer_).first(n), offset);
+  buffer_start_ = offset;
+  buffer_end_ = offset + (got ? *got : 0);
+  if (!got) return got.error();
+  return {};
 }
 
 Result<std::span<const std::byte>> SegmentBytes::from(std::uint64_t offset, std::uint64_t limit,
                                                       std::size_t wanted) {
   const std::uint64_t end = std::min({limit, next_block(offset), bytes_});
   if (end <= offset) return std::span<const std::byte>{};
-  if (mapping_) return mapping_.bytes().subspan(offset, end - offset);
-  const bool inside = offset >= buffer_start_ && offset < buffer_end_;
-  if (!inside || buffer_end_ < std::min<std::uint64_t>(offset + wanted, end)) {
-    const std::size_t n = std::min<std::uint64_t>(std::max(read_bytes_, wanted), end - offset);
-    if (buffer_.size() < n) buffer_.resize(n);
-    auto got = files_->read_at(fd_.get(), std::span(buffer_).first(n), offset);
-    buffer_start_ = offset;
-    buffer_end_ = offset + (got ? *got : 0);
-    if (!got) return got.error();
-  }
+  wanted = std::min<std::uint64_t>(wanted, end - offset);
+  if (auto done = mapping_ ? populate(offset, wanted) : read(offset, end, wanted); !done) return done.error();
+  const std::span<const std::byte> window =
+      mapping_ ? mapping_->bytes().subspan(buffer_start_, buffer_end_ - buffer_start_)
+               : std::span<const std::byte>(buffer_);
   const std::size_t skip = offset - buffer_start_;
-  return std::span<const std::byte>(buffer_).subspan(skip, std::min(buffer_end_, end) - offset);
+  return window.subspan(skip, std::min(buffer_end_, end) - offset);
 }
 
 }  // namespace fastlogd::segment

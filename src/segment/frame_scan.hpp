@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,6 +20,10 @@ struct FrameView {
   std::span<const std::byte> payload;
 
   [[nodiscard]] std::uint64_t end() const { return offset + padded(header.length()); }
+  /// Header and payload as they lie there.
+  [[nodiscard]] std::span<const std::byte> bytes() const {
+    return {payload.data() - kFrameHeaderBytes, header.length()};
+  }
 };
 
 enum class FrameStatus : std::uint8_t {
@@ -43,7 +48,12 @@ enum class FrameStatus : std::uint8_t {
 inline constexpr std::size_t kReadAheadBytes = 256 * limits::kKiB;
 
 /// The bytes of one segment file, through a mapping or through pread into a buffer. Views live until the next
-/// call.
+/// call; those into a mapping as long as somebody holds it.
+///
+/// Of a mapping, too, no byte is given out that the kernel has not been asked for first: pages are populated a window at
+/// a time (MADV_POPULATE_READ, madvise(2)), so that a sector gone bad is an error here and no SIGBUS, and so is a file
+/// that somebody has cut short. What is cut off after that faults all the same: nothing that fastlogd does, it unlinks
+/// segments and punches what was never published.
 class SegmentBytes {
  public:
   /// Takes the descriptor. `bytes` is the file's size as its checked header states it.
@@ -53,7 +63,7 @@ class SegmentBytes {
   SegmentBytes() = default;
 
   /// What lies from `offset` on, up to `limit` or the end of the 1 MiB block, whichever comes first.
-  /// Buffered: reads at least `wanted` bytes if the limit allows, or fails with the system's error.
+  /// At least `wanted` bytes if the limit allows. Fails with the system's error.
   [[nodiscard]] Result<std::span<const std::byte>> from(std::uint64_t offset, std::uint64_t limit,
                                                         std::size_t wanted);
 
@@ -63,14 +73,22 @@ class SegmentBytes {
   void read_ahead(std::size_t bytes);
   /// Forgets what was buffered: unpublished bytes may have been published since.
   void forget() { buffer_end_ = buffer_start_; }
+  /// A mapping's file is asked for its length again before the next bytes are given out.
+  void recheck() { length_known_ = false; }
+  /// Whoever holds it keeps views valid. Nothing if buffered.
+  [[nodiscard]] const std::shared_ptr<const Mapping>& mapping() const { return mapping_; }
 
  private:
+  [[nodiscard]] Result<> populate(std::uint64_t offset, std::size_t wanted);
+  [[nodiscard]] Result<> read(std::uint64_t offset, std::uint64_t end, std::size_t wanted);
+
   FileSystem* files_ = nullptr;
   UniqueFd fd_;
   std::uint64_t bytes_ = 0;
-  Mapping mapping_;
+  std::shared_ptr<const Mapping> mapping_;
+  bool length_known_ = false;
   std::vector<std::byte> buffer_;
-  std::uint64_t buffer_start_ = 0;
+  std::uint64_t buffer_start_ = 0;  ///< of a mapping: what was populated
   std::uint64_t buffer_end_ = 0;
   std::size_t read_bytes_ = kReadAheadBytes;
 };

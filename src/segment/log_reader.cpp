@@ -50,6 +50,7 @@ LogReader::State::Step LogReader::State::fail(Error error) {
 LogReader::State::Step LogReader::State::report_gap(LogItem& item, Gap gap) {
   item.kind = LogItem::Kind::gap;
   item.gap = gap;
+  item.frame = {};
   item.position = item.next = position();
   if (gap.numbered()) expected_ = Sequence{gap.last.value + 1};
   return Step::item;
@@ -155,6 +156,7 @@ LogReader::State::Step LogReader::State::missing_until(std::uint64_t sequence, L
 LogReader::State::Step LogReader::State::take(const FrameView& frame, LogItem& item) {
   item.position = LogPosition::of(index_, frame.offset);
   item.next = LogPosition::of(index_, frame.end());
+  item.frame = frame.bytes();
   switch (frame.header.type) {
     case FrameType::data: {
       const Sequence sequence{frame.header.sequence};
@@ -232,6 +234,7 @@ void LogReader::State::check_control() {
 
 void LogReader::State::wait(std::chrono::nanoseconds timeout) {
   check_control();
+  if (timeout.count() <= 0) return;
   if (control_) {
     control_->wait(seen_, timeout);  // not the reader's own place: damage may keep that behind for good
   } else {
@@ -285,6 +288,13 @@ Result<> LogReader::seek_sequence(Sequence sequence) {
 }
 Result<> LogReader::seek_time(std::int64_t time_ns) {
   return state_->seek_time(time_ns);
+}
+const std::shared_ptr<SegmentHold>& LogReader::hold() const {
+  static const std::shared_ptr<SegmentHold> none;
+  return state_->cursor() ? state_->cursor()->hold() : none;
+}
+void LogReader::recheck() {
+  state_->recheck();
 }
 bool LogReader::in_time_order() {
   return state_->in_time_order();

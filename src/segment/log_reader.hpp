@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "base/file_system.hpp"
@@ -19,14 +20,17 @@ namespace fastlogd::segment {
 /// foreign truncate into an error instead of SIGBUS: the daemon's own followers and verify use it.
 enum class Access : std::uint8_t { mapped, pread };
 
-/// One thing read. Views live until the reader's next call.
+struct SegmentHold;  // opaque: only its lifetime matters
+
+/// One thing read. Views live until the reader's next call, or as long as LogReader::hold() is held.
 struct LogItem {
   enum class Kind : std::uint8_t { record, gap };
   Kind kind = Kind::record;
-  RecordView record;     ///< kind record
-  Gap gap;               ///< kind gap
-  LogPosition position;  ///< of this item's frame; for a reader's own gap, where reading goes on
-  LogPosition next;      ///< where reading goes on behind it: what a cursor stores
+  RecordView record;                 ///< kind record
+  Gap gap;                           ///< kind gap
+  std::span<const std::byte> frame;  ///< as stored, header to end of payload; empty for a reader's own gap
+  LogPosition position;              ///< of this item's frame; for a reader's own gap, where reading goes on
+  LogPosition next;                  ///< where reading goes on behind it: what a cursor stores
 };
 
 enum class ReadStatus : std::uint8_t {
@@ -68,8 +72,15 @@ class LogReader {
   /// older. Costs a few reads. (A clock that is set back by more than 10 s begins a new segment.)
   [[nodiscard]] bool in_time_order();
 
+  /// What the views of the last item point at, if the log is read through mappings: they stay valid as long as a copy
+  /// of this lives, whatever the reader does and whatever becomes of the file's name. Empty before the first item.
+  [[nodiscard]] const std::shared_ptr<SegmentHold>& hold() const;
+  /// The next call asks again whether the segment's file is as long as it was, before it touches mapped bytes.
+  void recheck();
+
   /// Waits until something new may be readable or the time is over. Returns at once without a live daemon...
-  /// after sleeping at most `timeout`. Call it after next() said caught_up.
+  /// after sleeping at most `timeout`. Call it after next() said caught_up; it is what notices that a daemon has come
+  /// or gone, so call it with zero now and then if you never wait.
   void wait(std::chrono::nanoseconds timeout);
 
   [[nodiscard]] LogPosition position() const;

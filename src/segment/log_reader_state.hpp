@@ -39,6 +39,10 @@ class LogReader::State {
   [[nodiscard]] LogPosition committed();
   [[nodiscard]] const std::optional<ControlReader>& control() const { return control_; }
   [[nodiscard]] const Error& error() const { return error_; }
+  [[nodiscard]] const std::optional<SegmentCursor>& cursor() const { return cursor_; }
+  void recheck() {
+    if (cursor_) cursor_->recheck();
+  }
 
  private:
   enum class Step : std::uint8_t { item, again, caught_up, failed };

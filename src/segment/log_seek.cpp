@@ -215,6 +215,7 @@ bool LogReader::State::give_back(std::uint64_t at, LogItem& item) {
   if (status != FrameStatus::valid) return false;
   item.position = LogPosition::of(index_, at);
   item.next = LogPosition::of(index_, frame.end());
+  item.frame = frame.bytes();
   if (frame.header.type == FrameType::data) {
     item.kind = LogItem::Kind::record;
     return cursor_->record_of(frame, item.record);

@@ -34,6 +34,7 @@ Result<SegmentCursor> SegmentCursor::open(FileSystem& files, const std::string& 
   auto mapped = SegmentBytes::mapped(files, std::move(opened->fd), bytes);
   if (!mapped) return mapped.error();
   cursor.bytes_ = std::move(*mapped);
+  cursor.hold_->mapping = cursor.bytes_.mapping();
   return cursor;
 }
 
@@ -84,18 +85,18 @@ bool SegmentCursor::record_of(const FrameView& frame, RecordView& record) const 
 /// Remembers the last one it looked up: most records come from the sender of the record before.
 const SourceView& SegmentCursor::source_of(std::uint32_t number) const {
   if (number != last_source_number_) {
-    const auto found = sources_.find(number);
-    last_source_ =
-        found == sources_.end() ? SourceView{} : found->second.view();  // nodes of the map stay put
+    const auto found = hold_->sources.find(number);
+    last_source_ = found == hold_->sources.end() ? SourceView{} : found->second.view();
     last_source_number_ = number;
   }
   return last_source_;
 }
 
+/// A number means one source in all of a segment. If a file says otherwise, the first stays: views point at its names.
 void SegmentCursor::learn(const FrameView& frame) {
   if (frame.header.type != FrameType::source) return;
   if (auto decoded = decode_source(frame.payload)) {
-    sources_.insert_or_assign(frame.header.source, std::move(decoded->source));
+    hold_->sources.try_emplace(frame.header.source, std::move(decoded->source));
     last_source_number_.reset();
   }
 }
@@ -110,9 +111,9 @@ Result<> SegmentCursor::learn_chain(std::uint64_t last_source_offset) {
       return {};  // the rest of the chain is lost; its records show an unknown source
     }
     auto decoded = decode_source(frame.payload);
-    if (!decoded || sources_.contains(frame.header.source)) return {};
+    if (!decoded || hold_->sources.contains(frame.header.source)) return {};
     const std::uint64_t previous = decoded->previous_source_offset;
-    sources_.emplace(frame.header.source, std::move(decoded->source));
+    hold_->sources.emplace(frame.header.source, std::move(decoded->source));
     last_source_number_.reset();
     if (previous >= at) return {};
     at = previous;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -14,6 +15,13 @@
 #include "segment/segment_file.hpp"
 
 namespace fastlogd::segment {
+
+/// What views into a segment that is read through a mapping point at. Only the cursor changes it, and only by adding
+/// sources: whoever holds it may read what its views point at from any thread.
+struct SegmentHold {
+  std::shared_ptr<const Mapping> mapping;
+  std::unordered_map<std::uint32_t, StoredSource> sources;  ///< nodes of the map stay put
+};
 
 /// Used by one thread. Frames and records it gives out are views that live until its next call.
 class SegmentCursor {
@@ -65,6 +73,9 @@ class SegmentCursor {
   /// How much is read at a time from here on; little is right for a few frames here and there.
   void read_ahead(std::size_t bytes) { bytes_.read_ahead(bytes); }
   [[nodiscard]] int fd() const { return bytes_.fd(); }
+  /// As of SegmentBytes.
+  void recheck() { bytes_.recheck(); }
+  [[nodiscard]] const std::shared_ptr<SegmentHold>& hold() const { return hold_; }
   [[nodiscard]] const Error& error() const { return error_; }
 
  private:
@@ -79,7 +90,7 @@ class SegmentCursor {
   SegmentBytes bytes_;
   std::uint32_t salt_ = 0;
   std::uint64_t offset_ = kHeaderBytes;
-  std::unordered_map<std::uint32_t, StoredSource> sources_;
+  std::shared_ptr<SegmentHold> hold_ = std::make_shared<SegmentHold>();
   mutable SourceView last_source_;
   mutable std::optional<std::uint32_t> last_source_number_;
   Error error_;
