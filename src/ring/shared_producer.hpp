@@ -33,7 +33,7 @@ class SharedProducer {
     return {at(tail_ + skip_) + sizeof(FrameHeader), n};
   }
 
-  /// Hands over the first `n` bytes of what was reserved. True: the consumer sleeps, and must be rung for now.
+  /// Hands over the first `n` bytes of what was reserved. True: the consumer sleeps, ring the doorbell.
   [[nodiscard]] bool commit(std::size_t n) {
     if (skip_ != 0) [[unlikely]] {
       write_header(tail_, {.bytes = static_cast<std::uint32_t>(skip_), .flags = FrameHeader::kPad});
