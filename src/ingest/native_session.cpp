@@ -16,21 +16,7 @@
 namespace fastlogd::ingest {
 namespace {
 
-constexpr std::size_t kReadBudget = 8 * limits::kReadBytes;     // per wake: then it is somebody else's turn
-constexpr std::int64_t kUnreadNanosMax = 30 * kNanosPerSecond;  // FORMAT.md promises it
-constexpr const char* kStopping = "the listener ends; what was read has been acknowledged or refused";
-constexpr const char* kOutOfTime = "the stop ran out of time; what was not acknowledged may not be stored";
-
-wire::Refusal refusal_of(ingress::LossReason reason) {
-  switch (reason) {
-    case ingress::LossReason::none:
-      return wire::Refusal::durability_unknown;
-    case ingress::LossReason::shutdown:
-      return wire::Refusal::shutting_down;
-    default:
-      return wire::Refusal::stream_full;
-  }
-}
+constexpr std::size_t kReadBudget = 8 * limits::kReadBytes;  // per wake: then it is somebody else's turn
 
 }  // namespace
 
@@ -184,12 +170,15 @@ bool NativeSession::take(BlockWriter& writer, const wire::NativeEvent& event) {
       greet(event.hello);
       break;
     case Event::flush:
-      synced_wanted_ = std::max(synced_wanted_, event.number);
-      sync_request_ = true;
+      flush(event);
       break;
     case Event::ping:
       replies_.pong(event.number);
       break;
+    case Event::share:
+      replies_.no_memory(wire::ShareRefusal::off);
+      break;
+    case Event::bell:
     case Event::more:
     case Event::error:
       break;
@@ -216,9 +205,15 @@ bool NativeSession::add(BlockWriter& writer, const wire::NativeRecord& record) {
   return true;
 }
 
+void NativeSession::flush(const wire::NativeEvent& event) {
+  std::uint64_t& wanted = event.wanted == wire::Wanted::synced ? synced_wanted_ : stored_wanted_;
+  wanted = std::max(wanted, event.number);
+  if (event.wanted == wire::Wanted::synced) sync_request_ = true;
+}
+
 void NativeSession::want(std::uint64_t number, wire::Wanted wanted) {
-  if (wanted != wire::Wanted::none) stored_wanted_ = number;
-  if (wanted == wire::Wanted::synced) synced_wanted_ = number;
+  if (wanted != wire::Wanted::none) stored_wanted_ = std::max(stored_wanted_, number);
+  if (wanted == wire::Wanted::synced) synced_wanted_ = std::max(synced_wanted_, number);
 }
 
 /// Too large or malformed: counted like any record that is lost, and named in the log by a GAP.
@@ -255,144 +250,6 @@ void NativeSession::keep_tail(std::string_view rest) {
   }
   if (!rest.empty()) std::memcpy(tail_.get(), rest.data(), rest.size());
   tail_bytes_ = rest.size();
-}
-
-// --- what flows back ---
-
-void NativeSession::progressed(const RingPoint& point, const RingProgress& ring,
-                               const StreamProgress* synced) {
-  const auto tell = [this](const RefusedNumbers& numbers) {
-    refuse(numbers.first, numbers.last, refusal_of(numbers.reason));
-  };
-  ledger_.settle(point, ring, tell);
-  if (synced != nullptr) ledger_.sync(*synced, tell);
-  answer();
-  resume_if_stalled();
-  end_if_done();
-}
-
-bool NativeSession::waits_for_progress() const {
-  return !finished() && (ledger_.waits_for_appender() || ledger_.synced() < synced_wanted_);
-}
-
-/// Whoever makes us refuse more than it reads is closed: what is dropped must not wait for it.
-void NativeSession::refuse(std::uint64_t first, std::uint64_t last, wire::Refusal why) {
-  if (finished()) return;
-  if (!replies_.has_room()) answer();
-  if (!replies_.has_room()) {
-    close(CloseReason::abusive);
-    return;
-  }
-  replies_.refuse(first, last, why);
-  counters().refused_records[static_cast<std::size_t>(why) - 1].add(last - first + 1);
-}
-
-void NativeSession::answer() {
-  if (finished()) return;
-  const std::uint64_t stored = ledger_.stored();
-  const std::uint64_t synced = ledger_.synced();
-  const bool wanted =
-      (stored > replies_.acknowledged_stored() && replies_.acknowledged_stored() < stored_wanted_) ||
-      (synced > replies_.acknowledged_synced() && replies_.acknowledged_synced() < synced_wanted_);
-  if (wanted && replies_.acknowledge(stored, synced)) counters().acknowledgements.add();
-  if (replies_.empty()) return;
-  if (replies_.send(waiter_.fd(), tick_ns_) == ReplyBuffer::Sent::failed) close(CloseReason::error);
-}
-
-bool NativeSession::owes_answers() const {
-  return !replies_.empty() || replies_.acknowledged_stored() < stored_wanted_ ||
-         replies_.acknowledged_synced() < synced_wanted_;
-}
-
-void NativeSession::end_if_done() {
-  if (finished() || !ended_ || backlog_ || owes_answers()) return;
-  if (draining_) {
-    replies_.error(wire::NativeError::shutting_down, kStopping);
-    static_cast<void>(replies_.send(waiter_.fd(), tick_ns_));
-  }
-  close(close_reason_);
-}
-
-void NativeSession::resume_if_stalled() {
-  if (finished() || !stalled_ || !replies_.has_room() || !ledger_.has_room()) return;
-  stalled_ = false;
-  ready();
-}
-
-void NativeSession::tick(std::int64_t monotonic_now_ns) {
-  tick_ns_ = monotonic_now_ns;
-  answer();
-  const std::int64_t since = replies_.blocked_since_ns();
-  if (!finished() && since != 0 && monotonic_now_ns - since > kUnreadNanosMax) {
-    listener_->complaints.not_reading.log(
-        diag::Level::warning,
-        "listener {}: the connection of {} was closed: it does not read its acknowledgements",
-        listener_->options.name, describe_peer(waiter_.fd()));
-    close(CloseReason::abusive);
-  }
-  if (!finished() && sync_request_) request_sync(thread_.writer(*listener_));
-  resume_if_stalled();
-  end_if_done();
-}
-
-// --- the end ---
-
-void NativeSession::fail(wire::NativeError error, std::string_view text) {
-  if (finished()) return;
-  listener_->complaints.bad_native.log(diag::Level::warning,
-                                       "listener {}: the connection of {} was closed: {}",
-                                       listener_->options.name, describe_peer(waiter_.fd()), text);
-  answer();
-  if (!finished() && replies_.has_room()) {
-    replies_.error(error, text);
-    static_cast<void>(replies_.send(waiter_.fd(), tick_ns_));
-  }
-  close(CloseReason::abusive);
-}
-
-void NativeSession::drain(CloseReason reason) {
-  if (draining_ || finished()) return;
-  draining_ = true;
-  close_reason_ = reason;
-  if (ended_) return end_if_done();
-  // A Unix peer is told at once (EPIPE) that nothing more is taken; TCP has no such word, so what is there now counts.
-  if (listener_->options.transport == ListenerTransport::unix_stream) ::shutdown(waiter_.fd(), SHUT_RD);
-  int queued = 0;
-  if (::ioctl(waiter_.fd(), FIONREAD, &queued) != 0) queued = 0;
-  drain_bytes_left_ = static_cast<std::size_t>(queued);
-  if (waiting()) ready();  // else it is paused or stalled, and will be called
-}
-
-/// What is in the ring is still stored, if the store has time for it; what is not is lost, and the peer hears of it.
-void NativeSession::abandon() {
-  if (finished()) return;
-  std::uint64_t lost = 0;
-  wire::NativeEvent event;
-  std::string_view rest(tail_.get(), tail_bytes_);
-  for (; decoder_.next(rest, event) && event.kind != wire::NativeEvent::Kind::error;
-       rest.remove_prefix(event.consumed)) {
-    const bool record = event.kind == wire::NativeEvent::Kind::record;
-    if (!record && event.kind != wire::NativeEvent::Kind::refused) continue;
-    const std::uint64_t number = record ? event.record.number : event.number;
-    refuse(number, number, wire::Refusal::shutting_down);
-    ++lost;
-  }
-  thread_.count_abandoned(*listener_, lost);
-  answer();
-  if (!finished() && replies_.has_room()) {
-    replies_.error(wire::NativeError::shutting_down, kOutOfTime);
-    static_cast<void>(replies_.send(waiter_.fd(), tick_ns_));
-  }
-  close(CloseReason::shutdown);
-}
-
-void NativeSession::close(CloseReason reason) {
-  if (finished()) return;
-  board().leave(*this);
-  counters().closed_connections[static_cast<std::size_t>(reason)].add();
-  counters().open_connections.fetch_sub(1, std::memory_order_relaxed);
-  thread_.shared().open_connections.fetch_sub(1, std::memory_order_relaxed);
-  finish();
 }
 
 }  // namespace fastlogd::ingest

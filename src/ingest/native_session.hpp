@@ -61,6 +61,7 @@ class NativeSession final : public Channel, public AckListener {
                                 wire::NativeEvent& event);
   [[nodiscard]] bool take(BlockWriter& writer, const wire::NativeEvent& event);
   [[nodiscard]] bool add(BlockWriter& writer, const wire::NativeRecord& record);
+  void flush(const wire::NativeEvent& event);
   void want(std::uint64_t number, wire::Wanted wanted);
   void greet(const wire::NativeHello& hello);
   void refuse_record(const wire::NativeEvent& event);

@@ -19,6 +19,11 @@ void ReplyBuffer::pong(std::uint64_t number) {
   bytes_ += wire::write_pong(room(), number);
 }
 
+void ReplyBuffer::no_memory(wire::ShareRefusal why) {
+  FASTLOGD_CHECK(has_room());
+  bytes_ += wire::write_memory_refused(room(), why);
+}
+
 void ReplyBuffer::error(wire::NativeError error, std::string_view text) {
   FASTLOGD_CHECK(has_room());
   flush_refusal();

@@ -23,6 +23,7 @@ class ReplyBuffer {
   // CHECKed: has_room().
   void welcome(std::uint64_t next_number, std::size_t record_bytes_max);
   void pong(std::uint64_t number);
+  void no_memory(wire::ShareRefusal why);
   void error(wire::NativeError error, std::string_view text);
   /// Comes before any acknowledgement that is written later.
   void refuse(std::uint64_t first, std::uint64_t last, wire::Refusal why);

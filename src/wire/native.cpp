@@ -131,21 +131,40 @@ bool NativeDecoder::next_message(std::string_view bytes, NativeEvent& event) {
     return read_hello(bytes.substr(0, header.bytes), header, event);
   }
   if (header.type == NativeType::batch) return begin_batch(bytes, header, event);
+  if (header.type == NativeType::share) return read_share(header, event);
   return read_short(header, event);
 }
 
-/// FLUSH and PING are a header alone.
+/// FLUSH, PING and BELL are a header alone.
 bool NativeDecoder::read_short(const NativeHeader& header, NativeEvent& event) {
-  if (header.type != NativeType::flush && header.type != NativeType::ping) {
+  const bool flush = header.type == NativeType::flush;
+  if (!flush && header.type != NativeType::ping && !(header.type == NativeType::bell && shared_)) {
     return fail(event, NativeError::malformed, "a message of a type that clients don't send");
   }
-  if (header.bytes != sizeof header || header.detail != 0) {
-    return fail(event, NativeError::malformed, "a FLUSH or PING is a header alone");
+  if (header.bytes != sizeof header || header.detail > (flush ? 1 : 0)) {
+    return fail(event, NativeError::malformed, "a FLUSH, PING or BELL is a header alone");
   }
-  if (header.type == NativeType::flush && header.number >= next_number_) {
+  if (flush && !shared_ && header.number >= next_number_) {
     return fail(event, NativeError::order, "a FLUSH of records that were not sent");
   }
-  event.kind = header.type == NativeType::flush ? NativeEvent::Kind::flush : NativeEvent::Kind::ping;
+  event.kind = flush                             ? NativeEvent::Kind::flush
+               : header.type == NativeType::ping ? NativeEvent::Kind::ping
+                                                 : NativeEvent::Kind::bell;
+  event.wanted = header.detail == 0 ? Wanted::synced : Wanted::stored;
+  event.number = header.number;
+  event.consumed += sizeof header;
+  return true;
+}
+
+bool NativeDecoder::read_share(const NativeHeader& header, NativeEvent& event) {
+  if (header.bytes != sizeof header || header.detail != kSharedLayout) {
+    return fail(event, NativeError::malformed, "a SHARE is a header alone, and this daemon knows layout 1");
+  }
+  if (asked_to_share_ || any_batch_) {
+    return fail(event, NativeError::order, "a SHARE comes once, before the first BATCH");
+  }
+  asked_to_share_ = true;
+  event.kind = NativeEvent::Kind::share;
   event.number = header.number;
   event.consumed += sizeof header;
   return true;
@@ -188,6 +207,7 @@ bool NativeDecoder::begin_batch(std::string_view bytes, const NativeHeader& head
   if (header.bytes > limits::kNativeMessageBytesMax) {
     return fail(event, NativeError::malformed, "a BATCH over message_bytes_max");
   }
+  if (shared_) return fail(event, NativeError::order, "a BATCH where the records come through shared memory");
   if (bytes.size() < kBatchStart) return false;
   const auto fields = load<NativeBatchFields>(bytes, sizeof header);
   if (header.bytes < kBatchStart || header.detail > 2 || fields.zero != 0 || fields.records == 0 ||
@@ -197,6 +217,7 @@ bool NativeDecoder::begin_batch(std::string_view bytes, const NativeHeader& head
   if (header.number != next_number_) {
     return fail(event, NativeError::order, "a BATCH must begin with the number after the last one");
   }
+  any_batch_ = true;
   batch_wanted_ = wanted_of(header.detail);
   batch_records_ = fields.records;
   batch_bytes_ = header.bytes - static_cast<std::uint32_t>(kBatchStart);
@@ -244,107 +265,6 @@ void NativeDecoder::refuse(Refusal why, std::size_t record_bytes, Wanted wanted,
   event.number = next_number_++;
   batch_bytes_ -= static_cast<std::uint32_t>(record_bytes);
   --batch_records_;
-}
-
-// --- what the daemon sends ---
-
-namespace {
-
-/// Appends values to a message and knows its length at the end.
-class Message {
- public:
-  Message(std::span<char> to, NativeType type, std::uint8_t detail, std::uint64_t number)
-      : to_(to), header_{.bytes = 0, .type = type, .detail = detail, .zero = 0, .number = number} {}
-
-  template <class T>
-  Message& put(const T& value) {
-    std::memcpy(to_.data() + bytes_, &value, sizeof value);
-    bytes_ += sizeof value;
-    return *this;
-  }
-  Message& put_text(std::string_view text) {
-    std::copy(text.begin(), text.end(), to_.data() + bytes_);
-    bytes_ += text.size();
-    return *this;
-  }
-  [[nodiscard]] std::size_t finish() {
-    while (bytes_ % 8 != 0) to_[bytes_++] = 0;
-    header_.bytes = static_cast<std::uint32_t>(bytes_);
-    std::memcpy(to_.data(), &header_, sizeof header_);
-    return bytes_;
-  }
-
- private:
-  std::span<char> to_;
-  NativeHeader header_;
-  std::size_t bytes_ = sizeof(NativeHeader);
-};
-
-static_assert(sizeof(NativeHeader) + 8 + align8(limits::kNativeErrorTextBytesMax) <=
-              limits::kNativeReplyBytesMax);
-
-}  // namespace
-
-std::size_t write_welcome(std::span<char> to, std::uint64_t next_number, std::size_t record_bytes_max) {
-  return Message(to, NativeType::welcome, 0, next_number)
-      .put(NativeWelcomeFields{.message_bytes_max = limits::kNativeMessageBytesMax,
-                               .record_bytes_max = static_cast<std::uint32_t>(record_bytes_max)})
-      .finish();
-}
-
-std::size_t write_ack(std::span<char> to, std::uint64_t stored, std::uint64_t synced) {
-  return Message(to, NativeType::ack, 0, stored).put(synced).finish();
-}
-
-std::size_t write_refused(std::span<char> to, std::uint64_t first, std::uint64_t last, Refusal why) {
-  return Message(to, NativeType::refused, static_cast<std::uint8_t>(why), first).put(last).finish();
-}
-
-std::size_t write_error(std::span<char> to, NativeError error, std::string_view text) {
-  text = text.substr(0, limits::kNativeErrorTextBytesMax);
-  return Message(to, NativeType::error, static_cast<std::uint8_t>(error), text.size())
-      .put_text(text)
-      .finish();
-}
-
-std::size_t write_pong(std::span<char> to, std::uint64_t number) {
-  return Message(to, NativeType::pong, 0, number).finish();
-}
-
-std::string_view refusal_name(Refusal refusal) {
-  switch (refusal) {
-    case Refusal::too_large:
-      return "too_large";
-    case Refusal::malformed:
-      return "malformed";
-    case Refusal::stream_full:
-      return "stream_full";
-    case Refusal::durability_unknown:
-      return "durability_unknown";
-    case Refusal::shutting_down:
-      return "shutting_down";
-  }
-  return "unknown";
-}
-
-std::string_view native_error_name(NativeError error) {
-  switch (error) {
-    case NativeError::none:
-      return "none";
-    case NativeError::malformed:
-      return "malformed";
-    case NativeError::version:
-      return "version";
-    case NativeError::order:
-      return "order";
-    case NativeError::not_here:
-      return "not_here";
-    case NativeError::not_reading:
-      return "not_reading";
-    case NativeError::shutting_down:
-      return "shutting_down";
-  }
-  return "unknown";
 }
 
 }  // namespace fastlogd::wire

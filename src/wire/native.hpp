@@ -39,16 +39,18 @@ struct NativeEvent {
     hello,    ///< once, first
     record,   ///< for the log
     refused,  ///< record `number` is not for the log, because of `refusal`
-    flush,    ///< everything up to `number` is wanted synced
+    flush,    ///< everything up to `number` is wanted `wanted`
     ping,     ///< to be answered with PONG `number`
-    error,    ///< the connection can't be read any further; `text` says where and why
+    share,  ///< a ring of `number` bytes of shared memory is asked for; at most once, before the first record
+    bell,   ///< look into the shared memory
+    error,  ///< the connection can't be read any further; `text` says where and why
   };
   Kind kind = Kind::more;
   NativeError error = NativeError::none;
   Refusal refusal{};
-  Wanted wanted = Wanted::none;  ///< refused
+  Wanted wanted = Wanted::none;  ///< refused, flush
   std::size_t consumed = 0;      ///< bytes done with; what follows begins the next call's bytes
-  std::uint64_t number = 0;      ///< refused, flush, ping
+  std::uint64_t number = 0;      ///< refused, flush, ping, share
   const char* text = "";         ///< error
   NativeHello hello;
   NativeRecord record;
@@ -73,6 +75,9 @@ class NativeDecoder {
 
   /// Live-changeable; holds from the next record on.
   void set_record_bytes_max(std::size_t bytes) { record_bytes_max_ = bytes; }
+  /// The records come through shared memory from here on: BATCHes are refused, and only the caller knows whether what a
+  /// FLUSH names has been sent.
+  void records_are_shared() { shared_ = true; }
   /// The longest tail a caller has to keep.
   [[nodiscard]] std::size_t unfinished_bytes_max() const { return record_bytes_max_ + kRecordOverheadMax; }
   /// The number the next record gets.
@@ -93,6 +98,7 @@ class NativeDecoder {
   bool read_hello(std::string_view message, const NativeHeader& header, NativeEvent& event);
   bool begin_batch(std::string_view bytes, const NativeHeader& header, NativeEvent& event);
   bool read_short(const NativeHeader& header, NativeEvent& event);
+  bool read_share(const NativeHeader& header, NativeEvent& event);
   void refuse(Refusal why, std::size_t record_bytes, Wanted wanted, NativeEvent& event);
 
   std::size_t record_bytes_max_;
@@ -102,6 +108,9 @@ class NativeDecoder {
   std::uint32_t batch_records_ = 0;  // likewise
   Wanted batch_wanted_ = Wanted::none;
   State state_ = State::magic;
+  bool asked_to_share_ = false;
+  bool shared_ = false;
+  bool any_batch_ = false;
 };
 
 /// What the daemon sends. Each writes one message to the front of `to`, which holds kNativeReplyBytesMax, and returns
@@ -115,7 +124,13 @@ class NativeDecoder {
 [[nodiscard]] std::size_t write_error(std::span<char> to, NativeError error, std::string_view text);
 [[nodiscard]] std::size_t write_pong(std::span<char> to, std::uint64_t number);
 
+/// Two descriptors go with it: the ring's first and second file.
+[[nodiscard]] std::size_t write_memory(std::span<char> to, std::uint64_t capacity,
+                                       std::size_t record_bytes_max);
+[[nodiscard]] std::size_t write_memory_refused(std::span<char> to, ShareRefusal why);
+
 [[nodiscard]] std::string_view refusal_name(Refusal refusal);
 [[nodiscard]] std::string_view native_error_name(NativeError error);
+[[nodiscard]] std::string_view share_refusal_name(ShareRefusal refusal);
 
 }  // namespace fastlogd::wire

@@ -31,6 +31,7 @@ std::size_t reply_bytes(const NativeHeader& header) {
       return sizeof header + sizeof(NativeWelcomeFields);
     case NativeType::ack:
     case NativeType::refused:
+    case NativeType::memory:
       return sizeof header + 8;
     case NativeType::pong:
       return sizeof header;
@@ -60,6 +61,12 @@ bool read_fields(std::string_view message, const NativeHeader& header, NativeRep
       reply.last = load<std::uint64_t>(message, sizeof header);
       reply.refusal = static_cast<Refusal>(header.detail);
       return header.detail != 0 && header.number != 0 && header.number <= reply.last;
+    case NativeType::memory: {
+      const auto fields = load<NativeMemoryFields>(message, sizeof header);
+      reply.record_bytes_max = fields.record_bytes_max;
+      reply.share_refusal = static_cast<ShareRefusal>(header.detail);
+      return (header.detail == 0) == (header.number != 0);
+    }
     case NativeType::error:
       reply.error = static_cast<NativeError>(header.detail);
       reply.text = message.substr(sizeof header, static_cast<std::size_t>(header.number));
@@ -86,12 +93,22 @@ void append_hello(std::string& out, std::uint64_t first_number, std::string_view
   out.append(align8(used) - used, '\0');
 }
 
-void append_flush(std::string& out, std::uint64_t number) {
-  put(out, NativeHeader{.bytes = sizeof(NativeHeader), .type = NativeType::flush, .number = number});
+void append_flush(std::string& out, std::uint64_t number, Wanted wanted) {
+  put(out, NativeHeader{.bytes = sizeof(NativeHeader),
+                        .type = NativeType::flush,
+                        .detail = static_cast<std::uint8_t>(wanted == Wanted::stored ? 1 : 0),
+                        .number = number});
 }
 
 void append_ping(std::string& out, std::uint64_t number) {
   put(out, NativeHeader{.bytes = sizeof(NativeHeader), .type = NativeType::ping, .number = number});
+}
+
+void append_share(std::string& out, std::uint64_t bytes) {
+  put(out, NativeHeader{.bytes = sizeof(NativeHeader),
+                        .type = NativeType::share,
+                        .detail = kSharedLayout,
+                        .number = bytes});
 }
 
 std::size_t native_record_bytes(const NativeMessage& message) {

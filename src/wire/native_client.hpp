@@ -15,8 +15,11 @@ namespace fastlogd::wire {
 /// refuses others.
 void append_hello(std::string& out, std::uint64_t first_number, std::string_view identifier,
                   std::string_view host);
-void append_flush(std::string& out, std::uint64_t number);
+/// `wanted`: stored or synced.
+void append_flush(std::string& out, std::uint64_t number, Wanted wanted = Wanted::synced);
 void append_ping(std::string& out, std::uint64_t number);
+/// Asks for a ring of about `bytes` of shared memory.
+void append_share(std::string& out, std::uint64_t bytes);
 
 /// What a client says of one record.
 struct NativeMessage {
@@ -57,14 +60,16 @@ class NativeBatch {
 /// One message of the daemon. `text` points into the bytes.
 struct NativeReply {
   NativeType type{};
-  std::uint64_t number = 0;             ///< WELCOME: the next number; REFUSED: the first one; PONG: PING's
+  std::uint64_t number =
+      0;  ///< WELCOME: the next number; REFUSED: the first one; PONG: PING's; MEMORY: capacity
   std::uint64_t stored = 0;             ///< ACK: every record up to it is stored, or was refused
   std::uint64_t synced = 0;             ///< ACK: every record up to it is on disk, or was refused
   std::uint64_t last = 0;               ///< REFUSED
   Refusal refusal{};                    ///< REFUSED
   NativeError error{};                  ///< ERROR
   std::uint32_t message_bytes_max = 0;  ///< WELCOME
-  std::uint32_t record_bytes_max = 0;   ///< WELCOME
+  std::uint32_t record_bytes_max = 0;   ///< WELCOME, MEMORY
+  ShareRefusal share_refusal{};         ///< MEMORY: none, or there is none
   std::string_view text;                ///< ERROR
 };
 

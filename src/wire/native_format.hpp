@@ -11,17 +11,20 @@ namespace fastlogd::wire {
 inline constexpr std::array<char, 8> kNativeMagic = {'\xF5', 'f', 'l', 'o', 'g', '\r', '\n', '\0'};
 inline constexpr std::uint16_t kNativeVersion = 1;
 
-/// Second half of the numbers: from the daemon. 6 and 134 are kept for the shared-memory handshake.
+/// Second half of the numbers: from the daemon.
 enum class NativeType : std::uint8_t {
   hello = 1,
   batch = 2,
   flush = 3,
   ping = 4,
+  share = 6,
+  bell = 7,
   welcome = 129,
   ack = 130,
   refused = 131,
   error = 132,
   pong = 133,
+  memory = 134,
 };
 
 /// What a client wants to be told of a record. Ordered: who wants more is told the less as well.
@@ -52,11 +55,21 @@ enum class NativeError : std::uint8_t {
   shutting_down = 6,  ///< an orderly end: everything up to the last ACK is safe
 };
 
+/// Why a client gets no shared memory. The connection goes on without.
+enum class ShareRefusal : std::uint8_t {
+  none = 0,
+  not_here = 1,   ///< not a Unix connection
+  off = 2,        ///< the daemon's configuration says so
+  quota = 3,      ///< the user has as much as one user may have
+  no_memory = 4,  ///< the daemon found no memory or descriptors
+};
+
 /// Every message begins with this; `bytes` counts it and is a multiple of 8.
 struct NativeHeader {
   std::uint32_t bytes = 0;
   NativeType type{};
-  std::uint8_t detail = 0;  ///< BATCH: a Wanted; REFUSED: a Refusal; ERROR: a NativeError; else 0
+  std::uint8_t detail = 0;  ///< BATCH: a Wanted; REFUSED: a Refusal; ERROR: a NativeError; FLUSH: 0
+                            ///< synced, 1 stored; SHARE: kSharedLayout; MEMORY: a ShareRefusal; else 0
   std::uint16_t zero = 0;
   std::uint64_t number = 0;
 };
@@ -105,5 +118,28 @@ struct NativeWelcomeFields {
   std::uint32_t record_bytes_max = 0;  ///< of a slice; a reload may change it, refusals tell
 };
 static_assert(sizeof(NativeWelcomeFields) == 16);
+
+/// How a ring in shared memory is laid out: ring/shared_layout.hpp and SharedRecordFields.
+inline constexpr std::uint8_t kSharedLayout = 1;
+
+/// Behind the header of MEMORY, whose number is the capacity of the ring.
+struct NativeMemoryFields {
+  std::uint32_t record_bytes_max = 0;  ///< the longest slice in this ring
+  std::uint32_t zero = 0;
+};
+static_assert(sizeof(NativeMemoryFields) == 8);
+
+/// Begins the payload of a frame in shared memory. Behind it: i64 sender time (if kHasTime), slice, padding.
+struct SharedRecordFields {
+  static constexpr std::uint8_t kHasTime = 0x01;
+
+  std::uint64_t number = 0;
+  std::uint32_t message_start = 0;  ///< in the slice, behind STRUCTURED-DATA and a space; 0: it has none
+  std::uint8_t priority = 0;
+  std::uint8_t flags = 0;
+  std::uint8_t padding_bytes = 0;  ///< behind the slice, at most 7
+  std::uint8_t zero = 0;
+};
+static_assert(sizeof(SharedRecordFields) == 16);
 
 }  // namespace fastlogd::wire

@@ -65,10 +65,18 @@ class Connection {
         text += std::to_string(static_cast<int>(event.refusal));
         break;
       case Kind::flush:
-        require(event.number < next_);
+        require(event.number < next_ || shared_);
         [[fallthrough]];
       case Kind::ping:
         text += std::to_string(event.number);
+        break;
+      case Kind::share:
+        require(next_ == decoder_.next_number() && !shared_);
+        shared_ = true;
+        if (event.number % 2 == 0) decoder_.records_are_shared();
+        break;
+      case Kind::bell:
+        require(shared_);
         break;
       case Kind::error:
         require(event.error != NativeError::none && event.text[0] != '\0');
@@ -97,6 +105,7 @@ class Connection {
   std::string tail_;
   std::vector<std::string> heard_;
   bool failed_ = false;
+  bool shared_ = false;
 };
 
 }  // namespace

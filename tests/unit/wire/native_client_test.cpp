@@ -110,6 +110,23 @@ TEST(NativeBatch, IsReadByTheDaemonAsItWasWritten) {
   EXPECT_EQ(records, sent.size());
 }
 
+TEST(ReadReply, KnowsMemoryAndItsRefusal) {
+  std::array<char, limits::kNativeReplyBytesMax> room;
+  NativeReply read;
+  std::size_t consumed = 0;
+  const std::string given(room.data(), write_memory(room, 1 << 20, 65536));
+  ASSERT_EQ(read_reply(given, read, consumed), ReplyStatus::message);
+  EXPECT_EQ(read.number, std::uint64_t{1} << 20);
+  EXPECT_EQ(read.record_bytes_max, 65536U);
+  EXPECT_EQ(read.share_refusal, ShareRefusal::none);
+  const std::string refused(room.data(), write_memory_refused(room, ShareRefusal::quota));
+  ASSERT_EQ(read_reply(refused, read, consumed), ReplyStatus::message);
+  EXPECT_EQ(read.number, 0U);
+  EXPECT_EQ(read.share_refusal, ShareRefusal::quota);
+  EXPECT_EQ(status_of(reply(NativeType::memory, 0, 0, number(9))), ReplyStatus::broken)
+      << "neither memory nor a reason";
+}
+
 TEST(ReadReply, WaitsForTheWholeMessage) {
   const std::string ack = reply(NativeType::ack, 0, 9, number(4));
   for (std::size_t n = 0; n < ack.size(); ++n) EXPECT_EQ(status_of(ack.substr(0, n)), ReplyStatus::more);

@@ -10,6 +10,7 @@
 
 #include "wire/native.hpp"
 #include "wire/native_client.hpp"
+#include "wire/shared_record.hpp"
 
 namespace fastlogd::wire {
 namespace {
@@ -44,6 +45,32 @@ std::string daemon_says() {
   return out;
 }
 
+/// The ring's first frame, as the document shows it: FrameHeader and a record.
+std::string in_the_ring() {
+  constexpr std::string_view kSlice = R"([a@1 k="v"] bye)";
+  std::string frame = std::string("\x28\0\0\0\0\0\0\0", 8) + std::string(32, '\0');
+  write_shared_record(reinterpret_cast<std::byte*>(frame.data() + 8), 1, Priority{11}, 12, kSlice.size(),
+                      kNoTime);
+  frame.replace(24, kSlice.size(), kSlice);
+  return frame;
+}
+
+std::string asks_for_memory() {
+  std::string out;
+  append_hello(out, 1, "app", "");
+  append_share(out, 1 << 20);
+  append_flush(out, 1, Wanted::stored);
+  return out;
+}
+
+std::string gives_memory() {
+  std::array<char, limits::kNativeReplyBytesMax> room;
+  std::string out(room.data(), write_welcome(room, 1, limits::kRecordBytesDefault));
+  out.append(room.data(), write_memory(room, 1 << 20, limits::kRecordBytesDefault));
+  out.append(room.data(), write_ack(room, 1, 0));
+  return out;
+}
+
 /// Looked for from this program upwards.
 std::filesystem::path document() {
   auto folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
@@ -54,29 +81,37 @@ std::filesystem::path document() {
 }
 
 /// All lines like "    > 00000010  60 00 ..." with that mark, which must follow one another.
-std::string shown(char mark) {
+std::string shown(std::string mark) {
+  mark += ' ';
   std::string bytes;
   std::ifstream text(document());
   EXPECT_TRUE(text) << document();
   for (std::string line; std::getline(text, line);) {
-    if (line.size() < 18 || line.compare(0, 4, "    ") != 0 || line[4] != mark || line[5] != ' ') continue;
-    EXPECT_EQ(std::strtoull(line.c_str() + 6, nullptr, 16), bytes.size()) << line;
-    std::istringstream values(line.substr(16));
+    if (line.size() < 18 || line.compare(0, 4, "    ") != 0 || line.compare(4, mark.size(), mark) != 0)
+      continue;
+    EXPECT_EQ(std::strtoull(line.c_str() + 4 + mark.size(), nullptr, 16), bytes.size()) << line;
+    std::istringstream values(line.substr(14 + mark.size()));
     for (std::string value; values >> value;) bytes += static_cast<char>(std::stoul(value, nullptr, 16));
   }
   return bytes;
 }
 
 TEST(NativeDocument, ShowsTheBytesThatAClientWrites) {
-  EXPECT_EQ(shown('>'), client_says());
+  EXPECT_EQ(shown(">"), client_says());
 }
 
 TEST(NativeDocument, ShowsTheBytesThatTheDaemonWrites) {
-  EXPECT_EQ(shown('<'), daemon_says());
+  EXPECT_EQ(shown("<"), daemon_says());
+}
+
+TEST(NativeDocument, ShowsHowSharedMemoryIsAskedForAndFilled) {
+  EXPECT_EQ(shown("S>"), asks_for_memory());
+  EXPECT_EQ(shown("S<"), gives_memory());
+  EXPECT_EQ(shown("S="), in_the_ring());
 }
 
 TEST(NativeDocument, ShowsAConversationThatTheDaemonUnderstands) {
-  const std::string bytes = shown('>');
+  const std::string bytes = shown(">");
   NativeDecoder decoder(limits::kRecordBytesDefault);
   std::string_view rest = bytes;
   std::string kinds;

@@ -227,7 +227,7 @@ TEST(NativeDecoder, EndsTheConnectionWhenLengthsLie) {
 }
 
 TEST(NativeDecoder, EndsTheConnectionOverTypesThatClientsDoNotSend) {
-  for (const int type : {0, 1, 5, 6, 127, 129, 130, 255}) {
+  for (const int type : {0, 1, 5, 7, 127, 129, 130, 255}) {
     EXPECT_EQ(error_of(with(one_record(), kBatchAt + 4, static_cast<std::uint8_t>(type))),
               NativeError::malformed)
         << type;
@@ -241,6 +241,60 @@ TEST(NativeDecoder, WantsDenseNumbers) {
   std::string bytes = one_record();
   append_flush(bytes, 2);
   EXPECT_EQ(error_of(bytes), NativeError::order);
+}
+
+TEST(NativeDecoder, AFlushSaysWhichLevelItWants) {
+  std::string bytes = one_record();
+  append_flush(bytes, 1, Wanted::stored);
+  append_flush(bytes, 1, Wanted::synced);
+  NativeDecoder decoder(1024);
+  std::vector<Wanted> wanted;
+  std::string_view rest = bytes;
+  for (NativeEvent event; decoder.next(rest, event); rest.remove_prefix(event.consumed)) {
+    if (event.kind == Kind::flush) wanted.push_back(event.wanted);
+  }
+  EXPECT_EQ(wanted, (std::vector<Wanted>{Wanted::stored, Wanted::synced}));
+  bytes[bytes.size() - 11] = 2;
+  EXPECT_EQ(error_of(bytes), NativeError::malformed) << "no such level";
+}
+
+TEST(NativeDecoder, MemoryIsAskedForOnceAndBeforeTheFirstRecord) {
+  std::string bytes = greeting();
+  append_share(bytes, 1 << 20);
+  const auto heard = listen(bytes);
+  ASSERT_EQ(heard.size(), 2U);
+  EXPECT_TRUE(heard.back().kind == Kind::share && heard.back().number == 1 << 20);
+  std::string twice = bytes;
+  append_share(twice, 1 << 20);
+  EXPECT_EQ(error_of(twice), NativeError::order);
+  std::string late = one_record();
+  append_share(late, 1 << 20);
+  EXPECT_EQ(error_of(late), NativeError::order);
+  bytes[bytes.size() - 11] = 2;
+  EXPECT_EQ(error_of(bytes), NativeError::malformed) << "a layout nobody knows";
+}
+
+TEST(NativeDecoder, WithSharedMemoryTheSocketCarriesNoRecordsButBells) {
+  std::string bytes = greeting();
+  append_share(bytes, 1 << 20);
+  NativeDecoder decoder(1024);
+  std::string_view rest = bytes;
+  NativeEvent event;
+  while (decoder.next(rest, event)) rest.remove_prefix(event.consumed);
+  const NativeHeader bell{.bytes = sizeof(NativeHeader), .type = NativeType::bell};
+  const std::string_view ring(reinterpret_cast<const char*>(&bell), sizeof bell);
+  NativeDecoder without = decoder;
+  ASSERT_TRUE(without.next(ring, event));
+  EXPECT_EQ(event.kind, Kind::error) << "nobody gave it any";
+  decoder.records_are_shared();
+  ASSERT_TRUE(decoder.next(ring, event));
+  EXPECT_EQ(event.kind, Kind::bell);
+  std::string flush;
+  append_flush(flush, 77, Wanted::stored);
+  ASSERT_TRUE(decoder.next(flush, event));
+  EXPECT_EQ(event.kind, Kind::flush) << "what has been sent is in the memory";
+  ASSERT_TRUE(decoder.next(batch(1, Wanted::none, {{.text = "x"}}), event));
+  EXPECT_EQ(event.error, NativeError::order);
 }
 
 TEST(NativeDecoder, WantsTheMagicThenHelloAndAVersionItKnows) {
