@@ -18,7 +18,7 @@ install(FILES docs/examples/follow.c docs/examples/follow.py DESTINATION ${CMAKE
 install(FILES docs/examples/go/go.mod docs/examples/go/follow.go DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples/go)
 
 # What the manual pages refer to; a name of its own for each FORMAT.md.
-install(FILES docs/operating.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES docs/operating.md docs/profiling.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES src/segment/FORMAT.md DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME segment-format.md)
 install(FILES src/wire/FORMAT.md DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME native-protocol.md)
 

@@ -58,6 +58,7 @@ constexpr std::array kSeverityNames{"none",    "emerg",  "alert", "crit", "err",
 constexpr std::array kWriteNames{"mapping", "small-pages", "pwrite"};
 constexpr std::array kWhenFullNames{"delete-oldest", "block", "drop-newest"};
 constexpr std::array kLevelNames{"debug", "info", "warning", "error"};
+constexpr std::array kProfilingNames{"off", "control", "http"};
 
 // The structured bindings name every member: a member added to a struct does not compile until it is shown
 // here.
@@ -107,12 +108,13 @@ Flat flat_map(const Config& config) {
   Flat flat;
   const auto& [daemon, io, limits, http, streams, listeners] = config;
   const auto& [runtime_directory, diagnostics] = daemon;
-  const auto& [level] = diagnostics;
+  const auto& [level, profiling] = diagnostics;
   const auto& [threads, ring_bytes] = io;
   const auto& [record_bytes_max, connections_max] = limits;
   const auto& [enabled, address, port] = http;
   flat["runtime_directory"] = runtime_directory;
   flat["diagnostics.level"] = word(level, kLevelNames);
+  flat["diagnostics.profiling"] = word(profiling, kProfilingNames);
   flat["io.threads"] = std::to_string(threads);
   flat["io.ring_bytes"] = bytes_text(ring_bytes);
   flat["limits.record_bytes_max"] = bytes_text(record_bytes_max);

@@ -63,6 +63,9 @@ constexpr WordTable<diag::Level, 4> kLevels{{{"debug", diag::Level::debug},
                                              {"info", diag::Level::info},
                                              {"warning", diag::Level::warning},
                                              {"error", diag::Level::error}}};
+constexpr WordTable<daemon::ProfilingAccess, 3> kProfiling{{{"off", daemon::ProfilingAccess::off},
+                                                            {"control", daemon::ProfilingAccess::control},
+                                                            {"http", daemon::ProfilingAccess::http}}};
 
 bool is_unix(ingest::ListenerTransport transport) {
   return transport == ingest::ListenerTransport::unix_stream ||
@@ -271,6 +274,7 @@ void read_io(const Node& node, ingest::IoOptions& into, ReadLog& log) {
 void read_diagnostics(const Node& node, daemon::DiagnosticsOptions& into, ReadLog& log) {
   Section section(node, "diagnostics", log);
   section.word<diag::Level>("level", into.level, kLevels);
+  section.word<daemon::ProfilingAccess>("profiling", into.profiling, kProfiling);
   section.finish();
 }
 

@@ -35,7 +35,8 @@ Daemon::Daemon(config::Loaded loaded, std::string config_path, config::MissingFi
       reloader_(std::move(config_path), loaded, missing, *config_counters_),
       watch_(io_, std::move(watcher), [this] { (void)reload_->run(config::Trigger::watch); }),
       signals_(io_, SIGTERM, SIGINT, SIGHUP),
-      tick_timer_(io_) {
+      tick_timer_(io_),
+      profiling_(io_) {
   metrics_.set_config(config_counters_);
 }
 
@@ -111,7 +112,9 @@ Result<> Daemon::open_listeners() {
 Result<> Daemon::open_http() {
   const http::HttpOptions& options = running().http;
   if (!options.enabled) return {};
-  auto server = http::Server::listen_tcp(io_, options.address, options.port, public_routes(questions()));
+  auto routes = public_routes(questions());
+  profiling_.add_routes(routes, ProfilingAccess::http);
+  auto server = http::Server::listen_tcp(io_, options.address, options.port, std::move(routes));
   if (!server) return server.error();
   http_ = std::move(*server);
   return {};
@@ -120,8 +123,9 @@ Result<> Daemon::open_http() {
 Result<> Daemon::open_control() {
   auto bound = http::bind_unix(control_path(), kControlSocketMode);
   if (!bound) return bound.error();
-  auto server =
-      http::Server::serve_unix(io_, std::move(*bound), &http::may_control, control_routes(questions()));
+  auto routes = control_routes(questions());
+  profiling_.add_routes(routes, ProfilingAccess::control);
+  auto server = http::Server::serve_unix(io_, std::move(*bound), &http::may_control, std::move(routes));
   if (!server) return server.error();
   control_ = std::move(*server);
   return {};
@@ -171,6 +175,7 @@ void Daemon::wait_for_signal() {
 }
 
 void Daemon::tick() {
+  profiling_.allow(running().daemon.diagnostics.profiling);
   const auto now = VitalSigns::Clock::now();
   const auto cycles = front_end_->duty_cycles();
   for (std::size_t i = 0; i < cycles.size(); ++i)
@@ -205,6 +210,7 @@ void Daemon::begin_stop(std::string_view why) {
   signals_.clear(ignored);  // back to the default: the next one kills
   (void)std::signal(SIGHUP, SIG_IGN);
   watch_.stop();
+  profiling_.end();
   tick_timer_.cancel();
   close_control();
   // On a thread of its own, so that /metrics and /readyz answer meanwhile.

@@ -19,6 +19,7 @@
 #include "config/reloader.hpp"
 #include "config/watch.hpp"
 #include "daemon/config_watch.hpp"
+#include "daemon/profiling.hpp"
 #include "daemon/reload.hpp"
 #include "daemon/routes.hpp"
 #include "daemon/streams.hpp"
@@ -87,6 +88,7 @@ class Daemon {
   boost::asio::signal_set signals_;
   boost::asio::steady_timer tick_timer_;
   VitalSigns vital_signs_;
+  Profiling profiling_;
   boost::asio::thread_pool background_{1};  ///< waits for disks on behalf of the control socket
   std::unique_ptr<http::Server> http_;
   std::unique_ptr<http::Server> control_;

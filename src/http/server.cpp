@@ -157,7 +157,8 @@ class Session : public std::enable_shared_from_this<Session<Protocol>> {
 
   /// The handler may answer now or later, or never: then the peer hears 504.
   void call(const Route& found, const Request& request) {
-    reply_timer_.expires_after(shared_->limits.reply_timeout);
+    const bool own = found.reply_timeout.count() != 0;
+    reply_timer_.expires_after(own ? found.reply_timeout : shared_->limits.reply_timeout);
     const std::uint64_t turn = ++turn_;
     reply_timer_.async_wait([self = this->shared_from_this(), turn](error_code error) {
       if (!error) self->answer(turn, plain(wire::status::gateway_timeout));

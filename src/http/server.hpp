@@ -47,6 +47,7 @@ struct Route {
   std::string method;  ///< GET also answers HEAD
   std::string path;
   Handler handler;
+  std::chrono::milliseconds reply_timeout{0};  ///< for this handler; 0: the server's
 };
 
 /// Who is at the other end of a Unix socket, as the kernel says (SO_PEERCRED, SO_PEERGROUPS; unix(7)).

@@ -57,13 +57,14 @@ TEST(Diff, NamesEveryKeyWithBothValues) {
     store.durability.on_failure = append::OnSyncFailure::stop;
     config.streams[0].text->keep = 3;
     config.limits.record_bytes_max = 1000;
-    config.daemon.diagnostics.level = diag::Level::debug;
+    config.daemon.diagnostics = {.level = diag::Level::debug, .profiling = daemon::ProfilingAccess::http};
     config.listeners[0].mode = 0600;
   });
   EXPECT_THAT(
       lines(default_config(), to),
-      ElementsAre("diagnostics.level: info -> debug", "limits.record_bytes_max: 64KiB -> 1000",
-                  "listeners.app.mode: 0666 -> 0600", "streams.main.durability.interval: 1s -> 1500us",
+      ElementsAre("diagnostics.level: info -> debug", "diagnostics.profiling: off -> http",
+                  "limits.record_bytes_max: 64KiB -> 1000", "listeners.app.mode: 0666 -> 0600",
+                  "streams.main.durability.interval: 1s -> 1500us",
                   "streams.main.durability.on_failure: fail-over -> stop",
                   "streams.main.durability.sync_severity: none -> err",
                   "streams.main.retention.age_max: 0 -> 30d",

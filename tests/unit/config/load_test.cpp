@@ -86,12 +86,13 @@ listeners:
 http: {enabled: false, address: 0.0.0.0, port: 1}
 limits: {record_bytes_max: 1KiB, connections_max: 7}
 io: {threads: 2, ring_bytes: 4MiB}
-diagnostics: {level: debug}
+diagnostics: {level: debug, profiling: control}
 )");
   ASSERT_EQ(format_problems(loaded.problems), "");
   const Config& config = *loaded.config;
   EXPECT_EQ(config.daemon.runtime_directory, "/run/x");
   EXPECT_EQ(config.daemon.diagnostics.level, diag::Level::debug);
+  EXPECT_EQ(config.daemon.diagnostics.profiling, daemon::ProfilingAccess::control);
   ASSERT_EQ(config.streams.size(), 1U);
   const append::StreamOptions& store = config.streams[0].store;
   EXPECT_EQ(store.name, "audit");
