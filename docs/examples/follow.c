@@ -1,8 +1,9 @@
 /* Follows a stream's log from its oldest record: follow DIRECTORY
  * Prints "sequence<TAB>message" a record. Build: cc follow.c $(pkg-config --cflags --libs fastlog) -o follow */
-#include <fastlog/fastlog_reader.h>
 #include <inttypes.h>
 #include <stdio.h>
+
+#include <fastlog/fastlog_reader.h>
 
 enum { BATCH = 256 };
 
