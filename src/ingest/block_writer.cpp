@@ -55,10 +55,8 @@ void BlockWriter::received(std::size_t payload_bytes, std::int64_t now_ns, std::
   std::memset(payload() + payload_bytes, 0, padded - payload_bytes);
 }
 
-// Walk 3 parser
-bool BlockWriter::add(std::string_view message, bool truncated, bool malformed, const MessageOrigin& origin,
-                      SourceHint& hint) {
-  if (messages_ == messages_max_) return false;
+bool BlockWriter::parse_and_add(std::string_view message, bool truncated, bool malformed,
+                                const MessageOrigin& origin, SourceHint& hint) {
   wire::ParsedMessage parsed =
       malformed ? whole_and_malformed() : wire::parse_message(message, origin.format, context_);
   if (truncated) parsed.flags.bits |= RecordFlags::kTruncated;
@@ -77,8 +75,7 @@ bool BlockWriter::add_parsed(std::string_view message, const wire::ParsedMessage
   const char* slice = message.data() + parsed.slice_offset;
   const std::uint16_t procid_back = back_offset(slice, parsed.procid);
   const std::uint16_t msgid_back = back_offset(slice, parsed.msgid);
-  // In place: a copy right behind the stores of its fields would wait until these have left the store buffer.
-  new (base_ + ingress::block_bytes(payload_bytes_, messages_)) ingress::Descriptor{
+  put({
       .slice_offset = static_cast<std::uint32_t>(slice - payload()),
       .slice_bytes = static_cast<std::uint32_t>(message.size() - parsed.slice_offset),
       .source_slot = *slot,
@@ -90,8 +87,7 @@ bool BlockWriter::add_parsed(std::string_view message, const wire::ParsedMessage
       .msgid_bytes = static_cast<std::uint8_t>(msgid_back == 0 ? 0 : parsed.msgid.size()),
       .priority = parsed.priority,
       .flags = flags,
-  };
-  ++messages_;
+  });
   return true;
 }
 

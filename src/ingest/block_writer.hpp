@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
 #include <string_view>
 
@@ -67,8 +68,18 @@ class BlockWriter {
 
   /// One message within the payload. `malformed`: the framing says so, keep it as it is. False: the block has
   /// no room for its descriptor or its sender's definition; nothing was added.
+  // Walk 3 parser. A line without a header, of the sender that the block already has one of, is done with inline.
   [[nodiscard]] bool add(std::string_view message, bool truncated, bool malformed,
-                         const MessageOrigin& origin, SourceHint& hint);
+                         const MessageOrigin& origin, SourceHint& hint) {
+    if (messages_ == messages_max_) return false;
+    if (unnamed_slot_ && !truncated && !malformed) {
+      if (const auto flags = wire::kept_whole(message, origin.format)) {
+        add_whole(message, *flags);
+        return true;
+      }
+    }
+    return parse_and_add(message, truncated, malformed, origin, hint);
+  }
   /// The same for a message whose header is known already: `parsed`. Its flags may hold ingress::kSync.
   [[nodiscard]] bool add_parsed(std::string_view message, const wire::ParsedMessage& parsed,
                                 const MessageOrigin& origin, SourceHint& hint);
@@ -98,6 +109,22 @@ class BlockWriter {
 
   [[nodiscard]] std::size_t reservation(std::size_t payload_bytes, std::size_t messages) const {
     return kDefinitionBytesMax + ingress::block_bytes(payload_bytes, messages);
+  }
+  [[nodiscard]] bool parse_and_add(std::string_view message, bool truncated, bool malformed,
+                                   const MessageOrigin& origin, SourceHint& hint);
+  // What add_parsed() does for a message that is kept whole.
+  void add_whole(std::string_view message, RecordFlags flags) {
+    malformed_ += flags.malformed() ? 1 : 0;
+    put({.slice_offset = static_cast<std::uint32_t>(message.data() - payload()),
+         .slice_bytes = static_cast<std::uint32_t>(message.size()),
+         .source_slot = *unnamed_slot_,
+         .flags = flags});
+  }
+  // Inlined, so that it is built in place: a copy right behind the stores of its fields would wait until these have
+  // left the store buffer.
+  void put(const ingress::Descriptor& descriptor) {
+    new (base_ + ingress::block_bytes(payload_bytes_, messages_)) ingress::Descriptor(descriptor);
+    ++messages_;
   }
   [[nodiscard]] std::optional<SourceTable::Slot> slot_of(const wire::ParsedMessage& parsed,
                                                          const MessageOrigin& origin, SourceHint& hint);

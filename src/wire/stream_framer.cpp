@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "wire/delimiter_scan.hpp"
+
 namespace fastlogd::wire {
 namespace {
 
@@ -143,19 +145,15 @@ std::size_t StreamFramer::split_lines(std::string_view bytes, Output& out) {
     return out.full() ? 0 : keep_unfinished_line(bytes, 0, out);
   }
   std::size_t at = 0;
+  DelimiterScan delimiters(bytes, std::min(scanned_, bytes.size()), static_cast<char>(delimiter_));
   while (!out.full()) {
     if (skip_filler_) {
       if (at == bytes.size()) return at;
       skip_filler_ = false;
       at += bytes[at] == '\0' ? 1 : 0;
     }
-    const std::size_t from = at + scanned_;
-    const void* const found =
-        from < bytes.size() ? std::memchr(bytes.data() + from, delimiter_, bytes.size() - from) : nullptr;
-    if (found == nullptr) {
-      return skip_line_ ? bytes.size() : keep_unfinished_line(bytes, at, out);
-    }
-    const auto end = static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data());
+    const std::size_t end = delimiters.next();
+    if (end == DelimiterScan::kNone) return skip_line_ ? bytes.size() : keep_unfinished_line(bytes, at, out);
     if (!skip_line_) out.emit_bounded(at, end - at, record_bytes_max_);
     at = end + 1;
     scanned_ = 0;

@@ -30,10 +30,6 @@ std::size_t parse_priority(std::string_view message, Priority& priority) {
   return at + 1;
 }
 
-bool starts_like_priority(std::string_view message) {
-  return message.size() >= 2 && message[0] == '<' && message[1] >= '0' && message[1] <= '9';
-}
-
 }  // namespace
 
 ParseContext::ParseContext(std::int64_t now_ns, std::int32_t utc_offset_seconds, bool host_expected)
@@ -43,10 +39,7 @@ ParseContext::ParseContext(std::int64_t now_ns, std::int32_t utc_offset_seconds,
       host_expected_(host_expected) {}
 
 ParsedMessage parse_message(std::string_view message, MessageFormat format, const ParseContext& context) {
-  if (format == MessageFormat::raw) return keep_raw(0);
-  if (!starts_like_priority(message)) {
-    return keep_raw(format == MessageFormat::syslog ? RecordFlags::kMalformed : std::uint8_t{0});
-  }
+  if (const auto flags = kept_whole(message, format)) return keep_raw(flags->bits);
   ParsedMessage parsed;
   const std::size_t header = parse_priority(message, parsed.priority);
   if (header == 0) return keep_raw(RecordFlags::kMalformed);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "record/record_view.hpp"
@@ -51,6 +52,14 @@ struct ParsedMessage {
   std::string_view procid;      ///< PROCID or the pid in the tag's brackets; lies before the slice
   std::string_view msgid;
 };
+
+/// Most lines of a log file bear no header. What a glance at the first two bytes says: the flags of a message that
+/// parse_message() would keep whole and raw; nothing if it has to be parsed.
+[[nodiscard]] inline std::optional<RecordFlags> kept_whole(std::string_view message, MessageFormat format) {
+  if (format == MessageFormat::raw) return RecordFlags{};
+  if (message.size() >= 2 && message[0] == '<' && message[1] >= '0' && message[1] <= '9') return std::nullopt;
+  return RecordFlags{format == MessageFormat::syslog ? RecordFlags::kMalformed : std::uint8_t{0}};
+}
 
 /// Never fails: what can't be parsed is kept whole.
 ///

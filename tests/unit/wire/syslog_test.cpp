@@ -56,6 +56,24 @@ TEST(RawMessage, IsMalformedWhereSyslogIsDemanded) {
   EXPECT_FALSE(from_network("<13>hello", MessageFormat::syslog).flags.malformed());
 }
 
+TEST(RawMessage, IsToldAtAGlanceExactlyWhereParsingWouldKeepIt) {
+  const ParseContext context(kNow, 0, false);
+  for (const MessageFormat format : {MessageFormat::automatic, MessageFormat::syslog, MessageFormat::raw}) {
+    for (const std::string_view text :
+         {"", "<", "<x", "<1", "<13>", "<13>hi", "<13", "13", "plain", "<html>", " <13>hi"}) {
+      const ParsedMessage parsed = parse_message(text, format, context);
+      const auto flags = kept_whole(text, format);
+      if (!flags) continue;
+      EXPECT_EQ(flags->bits, parsed.flags.bits) << text;
+      EXPECT_EQ(parsed.slice_offset, 0U) << text;
+      EXPECT_EQ(parsed.priority, Priority{}) << text;
+    }
+  }
+  EXPECT_FALSE(kept_whole("<13>hi", MessageFormat::automatic)) << "this one has to be parsed";
+  EXPECT_TRUE(kept_whole("<13>hi", MessageFormat::raw));
+  EXPECT_TRUE(kept_whole("plain", MessageFormat::automatic));
+}
+
 TEST(PriorityHeader, TakesWhatTheRfcAllows) {
   EXPECT_EQ(from_network("<0>x").priority.value, 0);
   EXPECT_EQ(from_network("<13>x").priority.value, 13);
