@@ -71,8 +71,10 @@ class SegmentBytes {
   [[nodiscard]] explicit operator bool() const { return static_cast<bool>(fd_); }
   /// How much is read at a time from here on; through a mapping the kernel is told whether to read around a fault.
   void read_ahead(std::size_t bytes);
-  /// Forgets what was buffered: unpublished bytes may have been published since.
-  void forget() { buffer_end_ = buffer_start_; }
+  /// Forgets what was buffered: unpublished bytes may have been published since. A mapping shows them by itself.
+  void forget() {
+    if (!mapping_) buffer_end_ = buffer_start_;
+  }
   /// A mapping's file is asked for its length again before the next bytes are given out.
   void recheck() { length_known_ = false; }
   /// Whoever holds it keeps views valid. Nothing if buffered.

@@ -1,4 +1,4 @@
-// Arbitrary bytes as the body of a segment, through every reader of segments: cursor, reader, recovery, verify.
+// Arbitrary bytes as the body of a segment, through every reader of segments: cursor, reader, library, recovery, verify.
 //
 // Byte 0 chooses: bit 0, frames get a right length and checksum, so that what lies behind the checksum is reached
 // (a stranger can compute it too); bit 1, a trailer is written; bit 2, the log has a second segment behind it.
@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
 
+#include "fastlog/fastlog_reader.h"
 #include "segment/log_reader.hpp"
 #include "segment/recovery_plan.hpp"
 #include "segment/segment_file.hpp"
@@ -121,6 +123,62 @@ void read_all(const std::string& directory, Access access) {
   if (reader->previous(item) == ReadStatus::item) look();
 }
 
+/// Every byte that the views of a batch point at.
+std::uint64_t sum_of(std::span<const fastlog_record> batch) {
+  std::uint64_t sum = 0;
+  const auto add = [&sum](const char* text, std::size_t bytes) {
+    for (std::size_t i = 0; i < bytes; ++i) sum = sum * 31 + static_cast<unsigned char>(text[i]);
+  };
+  for (const fastlog_record& record : batch) {
+    sum += record.sequence + record.position + record.next + record.gap.count;
+    if (record.frame != nullptr) add(reinterpret_cast<const char*>(record.frame), record.frame->length);
+    add(record.slice, record.slice_bytes);
+    add(record.message, record.message_bytes);
+    add(record.host, record.host_bytes);
+    add(record.identifier, record.identifier_bytes);
+    add(record.procid, record.procid_bytes);
+    add(record.msgid, record.msgid_bytes);
+  }
+  return sum;
+}
+
+/// The library: a batch's views are whole together, and those into a pinned segment still after the next poll.
+std::uint64_t poll_all(const std::string& directory, std::uint32_t flags) {
+  fastlog_reader_options options = FASTLOG_READER_OPTIONS_INIT;
+  options.flags = flags;
+  fastlog_reader* reader = nullptr;
+  if (fastlog_reader_open(directory.c_str(), &options, &reader) != FASTLOG_OK) return 0;
+  const bool pins = (flags & FASTLOG_READER_COPY) == 0;
+  std::array<std::vector<fastlog_record>, 2> batches;
+  std::uint64_t sum = 0;
+  std::uint64_t sum_before = 0;
+  for (int polls = 0;; ++polls) {
+    FASTLOGD_CHECK(polls < 100'000);
+    auto& batch = batches[static_cast<std::size_t>(polls % 2)];
+    auto& before = batches[static_cast<std::size_t>((polls + 1) % 2)];
+    batch.resize(5);
+    const int count = fastlog_reader_poll(reader, batch.data(), batch.size(), 0);
+    batch.resize(static_cast<std::size_t>(std::max(count, 0)));
+    const std::uint64_t one = sum_of(batch);
+    if (pins) FASTLOGD_CHECK(sum_of(before) == sum_before);
+    sum = sum * 31 + one;
+    if (count <= 0) break;
+    for (const fastlog_record& record : batch) {
+      if (pins && record.frame != nullptr) {
+        FASTLOGD_CHECK(fastlog_reader_pin(reader, record.position) == FASTLOG_OK);
+      }
+    }
+    for (const fastlog_record& record : before) {
+      if (pins && record.frame != nullptr) {
+        FASTLOGD_CHECK(fastlog_reader_unpin(reader, record.position) == FASTLOG_OK);
+      }
+    }
+    sum_before = one;
+  }
+  fastlog_reader_close(reader);
+  return sum;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -145,6 +203,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     write_segment(directory, 1, choice, input);
   }
   read_all(directory, Access::mapped);
+  (void)poll_all(directory, 0);
   FASTLOGD_CHECK(verify_directory(directory, {}).has_value());
   const auto plan = plan_recovery(posix_file_system(), directory, kLog);
   FASTLOGD_CHECK(plan.has_value());
@@ -157,6 +216,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto second = recover(posix_file_system(), directory, kLog);
   FASTLOGD_CHECK(second.has_value() && second->next_sequence == first->next_sequence);
   read_all(directory, Access::pread);
+  (void)poll_all(directory, FASTLOG_READER_COPY);
   FASTLOGD_CHECK(verify_directory(directory, {}).has_value());
   return 0;
 }

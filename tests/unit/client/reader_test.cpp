@@ -85,6 +85,25 @@ TEST_F(LibraryReader, WhatIsPinnedStaysValidAcrossRollsAndRetention) {
   EXPECT_EQ(fastlog_reader_pin(reader.get(), first[0].position), FASTLOG_ERROR_ARGUMENT);
 }
 
+/// What the header says of a view's life is not a recommendation.
+TEST_F(LibraryReader, AViewThatIsOutOfDateIsNoMemoryAnyMore) {
+  LogBuilder log(path());
+  for (int segment = 0; segment < 2; ++segment) {
+    log.begin();
+    log.add_records(1);
+    log.seal();
+  }
+  const auto reader = open(path());
+  const auto first = poll(reader.get(), 1);
+  ASSERT_EQ(read_all(reader.get(), 1), records(2, 2));
+  EXPECT_DEATH(
+      {
+        const volatile char* byte = first[0].message;
+        (void)*byte;
+      },
+      "");
+}
+
 TEST_F(LibraryReader, ClosingEndsPinsToo) {
   LogBuilder log(path());
   log.begin();

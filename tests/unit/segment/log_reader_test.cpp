@@ -34,6 +34,30 @@ TEST_P(LogReaderBy, ReadsAcrossSegmentsToTheFirstUnpublishedFrame) {
   EXPECT_EQ(read_to_end(reader), records(1, 150));
 }
 
+/// By somebody else: the daemon truncates nothing. Where a mapping would be SIGBUS the kernel is asked first.
+TEST_P(LogReaderBy, AFileThatIsCutShortWhileItIsReadIsAGapFromThere) {
+  LogBuilder log(directory_.path());
+  log.begin();
+  log.fill(1000);
+  log.seal();
+  log.begin();
+  log.add_records(1);
+  auto reader = open(directory_.path());
+  LogItem item;
+  ASSERT_EQ(reader.next(item), ReadStatus::item);
+  std::filesystem::permissions(log.path(1), std::filesystem::perms::owner_all);
+  std::filesystem::resize_file(log.path(1), limits::kMiB / 2);
+  std::uint64_t expected = 2;
+  while (reader.next(item) == ReadStatus::item && item.kind == LogItem::Kind::record) {
+    EXPECT_EQ(item.record.sequence.value, expected++);
+  }
+  ASSERT_EQ(item.kind, LogItem::Kind::gap);
+  EXPECT_EQ(item.gap.reason, ingress::LossReason::damaged);
+  EXPECT_EQ(item.gap.first.value, expected);
+  ASSERT_EQ(reader.next(item), ReadStatus::item);
+  EXPECT_EQ(item.record.sequence.value, item.gap.last.value + 1);
+}
+
 TEST_P(LogReaderBy, SeesWhatIsPublishedBehindItsBackWithoutADaemon) {
   LogBuilder log(directory_.path());
   log.begin();
