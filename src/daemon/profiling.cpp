@@ -12,11 +12,13 @@
 
 #include "base/diagnostics.hpp"
 #include "base/file_system.hpp"
+#include "daemon/symbols.hpp"
 
 namespace fastlogd::daemon {
 namespace {
 
 constexpr const char* kProfilerLibrary = "libprofiler.so.0";
+constexpr std::size_t kSymbolsBytesMax = 256 * std::size_t{1024};  // ten thousand addresses
 constexpr const char* kNeedsProfiler = "the CPU profile needs libprofiler.so.0 of gperftools";
 constexpr const char* kNeedsAllocator =
     "the heap profile needs gperftools' allocator: start fastlogd with LD_PRELOAD=libtcmalloc.so.4";
@@ -107,6 +109,17 @@ void Profiling::add_routes(std::vector<http::Route>& routes, ProfilingAccess acc
       {"GET", "/debug/pprof/heap", [this, allowed](const http::Request&, const http::Reply& reply) {
          if (allowed(reply)) heap(reply);
        }});
+  // A reader asks by GET whether names are to be had, and by POST for them.
+  routes.push_back({"GET", "/debug/pprof/symbol", [allowed](const http::Request&, const http::Reply& reply) {
+                      if (allowed(reply)) reply(text(200, "num_symbols: 1"));
+                    }});
+  routes.push_back({.method = "POST",
+                    .path = "/debug/pprof/symbol",
+                    .handler =
+                        [allowed](const http::Request& request, const http::Reply& reply) {
+                          if (allowed(reply)) reply({.body = answer_symbols(Symbols(), request.body)});
+                        },
+                    .body_bytes_max = kSymbolsBytesMax});
 }
 
 void Profiling::profile(const http::Request& request, http::Reply reply) {

@@ -34,7 +34,7 @@ class Profiling {
 
   /// What the configuration says now.
   void allow(ProfilingAccess access);
-  /// GET /debug/pprof/profile and heap, for the server that `access` names. 404 while that is not allowed.
+  /// GET /debug/pprof/profile and heap, GET and POST symbol, for the server that `access` names. 404 while that is not allowed.
   void add_routes(std::vector<http::Route>& routes, ProfilingAccess access);
   /// Answers with what a running profile has, before its time is over.
   void end();

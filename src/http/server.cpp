@@ -69,6 +69,15 @@ const Route* find_route(const Shared& shared, std::string_view method, std::stri
   return nullptr;
 }
 
+/// How long a body may be: the route's own bound, or that of the ones that nobody wants.
+std::size_t body_limit(const Shared& shared, std::string_view method, std::string_view path) {
+  for (const Route& route : shared.routes) {
+    if (route.method == method && route.path == path && route.body_bytes_max != 0)
+      return route.body_bytes_max;
+  }
+  return shared.limits.body_bytes_max;
+}
+
 template <class Protocol>
 class Session : public std::enable_shared_from_this<Session<Protocol>> {
  public:
@@ -118,10 +127,27 @@ class Session : public std::enable_shared_from_this<Session<Protocol>> {
   void read() {
     parser_.emplace();
     parser_->header_limit(static_cast<std::uint32_t>(shared_->limits.header_bytes_max));
-    parser_->body_limit(shared_->limits.body_bytes_max);
+    parser_->body_limit(boost::none);  // known when the route is
     stream_.expires_after(shared_->limits.request_timeout);
     reading_ = true;
+    wire::async_read_header(stream_, buffer_, *parser_, bind(&Session::on_header));
+  }
+
+  void on_header(error_code error) {
+    if (error) return on_read(error);
+    const auto& message = parser_->get();
+    const std::string_view method(message.method_string().data(), message.method_string().size());
+    const std::size_t limit = body_limit(*shared_, method, path_of(message));
+    const auto length = parser_->content_length();
+    if (length && *length > limit) return on_read(wire::make_error_code(wire::error::body_limit));
+    parser_->body_limit(limit);
     wire::async_read(stream_, buffer_, *parser_, bind(&Session::on_read));
+  }
+
+  template <class Message>
+  static std::string_view path_of(const Message& message) {
+    const std::string_view target(message.target().data(), message.target().size());
+    return target.substr(0, target.find('?'));
   }
 
   void on_read(error_code error) {
@@ -146,12 +172,13 @@ class Session : public std::enable_shared_from_this<Session<Protocol>> {
     const std::string_view target(message.target().data(), message.target().size());
     Request request;
     request.method = std::string(message.method_string());
-    request.path = std::string(target.substr(0, target.find('?')));
+    request.path = std::string(path_of(message));
     if (request.path.size() < target.size())
       request.query = std::string(target.substr(request.path.size() + 1));
     Refusal refusal;
     const Route* const found = find_route(*shared_, request.method, request.path, refusal);
     if (found == nullptr) return write(std::move(refusal.response), refusal.allow);
+    if (found->body_bytes_max != 0) request.body = std::move(parser_->get().body());
     call(*found, request);
   }
 

@@ -27,6 +27,7 @@ struct Request {
   std::string method;  ///< GET, POST, ...
   std::string path;    ///< without the query, not decoded
   std::string query;   ///< what follows '?', not decoded
+  std::string body;    ///< empty unless the route takes one
 
   /// The decoded value of `key` in the query; nothing if it is absent or its escapes are broken.
   [[nodiscard]] std::optional<std::string> parameter(std::string_view key) const;
@@ -48,6 +49,7 @@ struct Route {
   std::string path;
   Handler handler;
   std::chrono::milliseconds reply_timeout{0};  ///< for this handler; 0: the server's
+  std::size_t body_bytes_max = 0;              ///< of the body it takes; 0: takes none
 };
 
 /// Who is at the other end of a Unix socket, as the kernel says (SO_PEERCRED, SO_PEERGROUPS; unix(7)).
@@ -60,7 +62,7 @@ struct PeerCredentials {
 
 struct ServerLimits {
   std::size_t header_bytes_max = 8 * 1024;
-  std::size_t body_bytes_max = 1024;  ///< bodies are read and ignored
+  std::size_t body_bytes_max = 1024;  ///< of bodies that are read and ignored
   unsigned connections_max = 64;      ///< one more closes the oldest idle one; if none is idle it hears 503
   std::chrono::milliseconds request_timeout{
       5000};  ///< from the first wait for a request to its last header byte

@@ -2,6 +2,7 @@
 
 import ctypes.util
 import http.client
+import os
 import pathlib
 import re
 import shutil
@@ -65,8 +66,8 @@ def allocator():
     return {"LD_PRELOAD": name}
 
 
-def run(*command) -> str:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+def run(*command, **environment: str) -> str:
+    done = subprocess.run(command, env=os.environ | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, (command, done.stderr)
     return done.stdout
 
@@ -87,7 +88,7 @@ def functions(profile: pathlib.Path, *options: str) -> str:
 
 def test_nobody_profiles_unless_the_configuration_says_so(daemon):
     for ask_it in (by_control, by_port):
-        for path in (PROFILE, HEAP):
+        for path in (PROFILE, HEAP, "/debug/pprof/symbol"):
             assert ask_it(daemon, path)[0] == 404
 
 
@@ -127,6 +128,20 @@ def test_a_cpu_profile_shows_where_time_goes_while_the_daemon_goes_on(idle_daemo
     go_reads(profile)
     shown = functions(profile)
     assert "fastlogd::append::Appender::" in shown and "fastlogd::ingest::" in shown, shown
+
+
+def test_go_fetches_a_profile_and_the_names_in_it(idle_daemon, folder, library):
+    """Its own tool doesn't read the symbols of a C++ program: it asks the daemon for them."""
+    if not shutil.which("go"):
+        pytest.skip("Go is not installed")
+    daemon = allow(idle_daemon, "http").start()
+    load = Load(daemon.connect, rate=1e9, count=100_000_000)
+    load.start()
+    url = f"http://127.0.0.1:{daemon.http_port}{PROFILE}?seconds=3"
+    shown = run("go", "tool", "pprof", "-top", "-nodecount=500", url, HOME=str(folder), PPROF_TMPDIR=str(folder))
+    load.stop()
+    assert "fastlogd::append::Appender::" in shown and "fastlogd::ingest::" in shown, shown
+    assert run("curl", "-s", f"http://127.0.0.1:{daemon.http_port}/debug/pprof/symbol").startswith("num_symbols: 1")
 
 
 def test_a_stop_does_not_wait_for_a_profile(idle_daemon, library):

@@ -173,6 +173,25 @@ TEST(HttpServer, RefusesAnOversizeBody) {
   EXPECT_EQ(status_line(ask(server.port(), chunked)), "HTTP/1.1 413 Payload Too Large");
 }
 
+TEST(HttpServer, GivesABodyToTheRouteThatTakesOneAndToNoOther) {
+  const auto echo = [](const Request& request, const Reply& reply) {
+    reply({.body = "<" + request.body + ">"});
+  };
+  const RunningServer server([&](auto& io) {
+    return Server::listen_tcp(io, "127.0.0.1", 0,
+                              {{.method = "POST", .path = "/takes", .handler = echo, .body_bytes_max = 5000},
+                               {.method = "POST", .path = "/ignores", .handler = echo}});
+  });
+  const auto post = [&](const std::string& path, std::size_t bytes) {
+    return ask(server.port(), "POST " + path + "?a=b HTTP/1.1\r\nConnection: close\r\nContent-Length: " +
+                                  std::to_string(bytes) + "\r\n\r\n" + std::string(bytes, 'b'));
+  };
+  EXPECT_TRUE(post("/takes", 5000).ends_with("\r\n\r\n<" + std::string(5000, 'b') + ">"));
+  EXPECT_EQ(status_line(post("/takes", 5001)), "HTTP/1.1 413 Payload Too Large");
+  EXPECT_TRUE(post("/ignores", 1024).ends_with("\r\n\r\n<>"));
+  EXPECT_EQ(status_line(post("/ignores", 1025)), "HTTP/1.1 413 Payload Too Large");
+}
+
 TEST(HttpServer, ClosesAPeerThatSendsOneByteAtATime) {
   ServerLimits limits;
   limits.request_timeout = std::chrono::milliseconds(200);
