@@ -83,14 +83,14 @@ std::uint32_t checksum_salt(const Uuid& segment_uuid) {
 
 std::uint32_t frame_checksum_start(std::uint32_t salt, std::uint64_t offset, std::uint32_t length,
                                    const FrameHeader& header) {
-  const std::array<std::uint64_t, 5> head = checksum_head(offset, length, header);
+  const Crc32cHead head = checksum_head(offset, length, header);
   return crc32c(salt, std::as_bytes(std::span(head)));
 }
 
 std::uint32_t frame_checksum(std::uint32_t salt, std::uint64_t offset, const FrameHeader& header,
                              std::span<const std::byte> payload) {
-  const std::uint32_t start = frame_checksum_start(salt, offset, header.length(), header);
-  return header.type == FrameType::pad ? start : crc32c(start, payload);
+  if (header.type == FrameType::pad) return frame_checksum_start(salt, offset, header.length(), header);
+  return crc32c(salt, checksum_head(offset, header.length(), header), payload);
 }
 
 Page encode(const FileHeader& header) {

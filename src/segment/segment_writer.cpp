@@ -133,8 +133,7 @@ bool SegmentWriter::append(const NewRecord& record) {
   } else {
     write_extension(record.extension, to);
     std::memcpy(to + extension, record.slice.data(), record.slice.size());
-    crc = frame_checksum_start(salt_, offset_, static_cast<std::uint32_t>(length), header);
-    crc = crc32c(crc, {to, padded(length) - kFrameHeaderBytes});
+    crc = crc32c(salt_, checksum_head(offset_, length, header), {to, padded(length) - kFrameHeaderBytes});
   }
   publish_frame(offset_, header, static_cast<std::uint32_t>(length), crc);
   offset_ += padded(length);
