@@ -1,4 +1,4 @@
-"""The examples of docs/examples read what a daemon writes: byte for byte, across rolls, a restart and retention."""
+"""The examples of docs/examples read what a daemon writes: byte for byte, across rolls, restarts and retention."""
 
 import contextlib
 import os
@@ -72,6 +72,11 @@ class Sender:
         self.daemon.restart()
         self.before_restart = len(self.sent)
 
+    def kill_and_start(self) -> None:
+        self.daemon.kill()
+        self.daemon.start()
+        self.before_restart = len(self.sent)
+
 
 class Followed:
     """An example's output, checked line by line as it comes."""
@@ -123,11 +128,13 @@ def test_an_example_reads_everything_byte_for_byte(idle_daemon, folder, example)
     with following([*command, str(daemon.log_directory)], output, library) as process:
         followed = Followed(output)
         eventually(lambda: followed.check(sender.sent), 60)
-        for turn in range(6):  # rolls, a restart between two of them, files removed behind the reader
+        for turn in range(6):  # rolls, a restart and a kill -9 between two of them, files removed behind the reader
             sender.send(ROUND_BYTES)
             eventually(lambda: followed.check(sender.sent), 60)
             if turn == 2:
                 sender.restart()
+            elif turn == 3:
+                sender.kill_and_start()
         assert not followed.gaps and not (daemon.log_directory / f"{1:020}.flog").exists()
         process.send_signal(signal.SIGSTOP)
         sender.send(6 * ROUND_BYTES)  # retention is faster

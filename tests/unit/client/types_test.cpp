@@ -12,7 +12,7 @@ TEST(LibraryResults, EachHasATextOfItsOwn) {
   std::set<std::string> texts;
   for (int result = FASTLOG_OK; result >= FASTLOG_ERROR_CLOSED; --result)
     texts.insert(fastlog_result_text(result));
-  EXPECT_EQ(texts.size(), 1U - FASTLOG_ERROR_CLOSED);
+  EXPECT_EQ(texts.size(), static_cast<std::size_t>(1 - FASTLOG_ERROR_CLOSED));
   EXPECT_FALSE(texts.contains(fastlog_result_text(FASTLOG_ERROR_CLOSED - 1)));
   EXPECT_STREQ(fastlog_result_text(17), "success");
 }
