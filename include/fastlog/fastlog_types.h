@@ -33,7 +33,9 @@ enum fastlog_result {
   FASTLOG_ERROR_UNSUPPORTED = -7, /* not possible with this object's options, or on this system */
   FASTLOG_ERROR_FULL = -8,        /* no room, and waiting was not wanted */
   FASTLOG_ERROR_TIMEOUT = -9,     /* the time was over */
-  FASTLOG_ERROR_CLOSED = -10      /* the peer has gone for good, or the object was closed */
+  FASTLOG_ERROR_CLOSED = -10,     /* the peer has gone for good, or the object was closed */
+  FASTLOG_ERROR_TOO_LARGE = -11,  /* more bytes than the daemon takes at once */
+  FASTLOG_ERROR_REFUSED = -12     /* the daemon has refused some of it */
 };
 
 /* A short English text for a result. Static memory; never NULL, also for numbers that mean nothing. Any thread. */

@@ -26,6 +26,10 @@ const char* fastlog_result_text(int result) {
       return "time is over";
     case FASTLOG_ERROR_CLOSED:
       return "closed";
+    case FASTLOG_ERROR_TOO_LARGE:
+      return "too large";
+    case FASTLOG_ERROR_REFUSED:
+      return "refused";
     default:
       return result > 0 ? "success" : "unknown error";
   }

@@ -110,7 +110,7 @@ Flat flat_map(const Config& config) {
   const auto& [runtime_directory, diagnostics] = daemon;
   const auto& [level, profiling] = diagnostics;
   const auto& [threads, ring_bytes] = io;
-  const auto& [record_bytes_max, connections_max] = limits;
+  const auto& [record_bytes_max, connections_max, shared_rings_max, shared_bytes_max] = limits;
   const auto& [enabled, address, port] = http;
   flat["runtime_directory"] = runtime_directory;
   flat["diagnostics.level"] = word(level, kLevelNames);
@@ -119,6 +119,8 @@ Flat flat_map(const Config& config) {
   flat["io.ring_bytes"] = bytes_text(ring_bytes);
   flat["limits.record_bytes_max"] = bytes_text(record_bytes_max);
   flat["limits.connections_max"] = std::to_string(connections_max);
+  flat["limits.shared_rings_max"] = std::to_string(shared_rings_max);
+  flat["limits.shared_bytes_max"] = bytes_text(shared_bytes_max);
   flat["http.enabled"] = enabled ? "true" : "false";
   flat["http.address"] = address;
   flat["http.port"] = std::to_string(port);

@@ -258,6 +258,10 @@ void read_limits(const Node& node, ingest::LimitOptions& into, ReadLog& log) {
   section.bytes("record_bytes_max", record_bytes_max, limits::kRecordBytesMin, limits::kRecordBytesMax);
   into.record_bytes_max = record_bytes_max;
   section.number("connections_max", into.connections_max, 1, kConnectionsMax);
+  section.number("shared_rings_max", into.shared_rings_max, 0, kConnectionsMax);
+  std::uint64_t shared_bytes_max = into.shared_bytes_max;
+  section.bytes("shared_bytes_max", shared_bytes_max, limits::kMiB, limits::kGiB * 1024);
+  into.shared_bytes_max = shared_bytes_max;
   section.not_yet({"rate", "records_per_second", "bytes_per_second"});
   section.finish();
 }

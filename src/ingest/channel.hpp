@@ -29,6 +29,13 @@ class Channel {
   virtual void open() { wait(); }
   /// The descriptor is readable (perhaps), or the ring has room again after a pause.
   virtual void ready() = 0;
+  enum class Polled : std::uint8_t {
+    worked,
+    idle,  ///< found nothing; look again soon
+    done,  ///< not to be polled any more
+  };
+  /// After IoThread::poll(): each cycle.
+  [[nodiscard]] virtual Polled poll() { return Polled::done; }
   /// Some four times a second.
   virtual void tick(std::int64_t monotonic_now_ns) { static_cast<void>(monotonic_now_ns); }
   /// Takes in what was sent before now, then finishes.
@@ -61,6 +68,7 @@ class Channel {
  private:
   friend class IoThread;
   std::size_t index_ = 0;  // in the thread's list
+  bool polled_ = false;    // in the list of those that are
   bool finished_ = false;
 };
 

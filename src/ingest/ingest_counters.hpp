@@ -31,6 +31,9 @@ inline constexpr std::size_t kDropReasons = 3;
 /// Why a native client was told that a record is not (known to be) safe: wire::Refusal from 1 on, in its order.
 inline constexpr std::size_t kRefusalReasons = 5;
 
+/// Why a client got no shared memory: wire::ShareRefusal from 1 on, in its order.
+inline constexpr std::size_t kShareRefusals = 4;
+
 struct ListenerCounters {
   Counter received_records;  ///< complete messages, counted when framed
   Counter received_bytes;    ///< bytes read from sockets
@@ -43,7 +46,11 @@ struct ListenerCounters {
   Counter backpressure_pauses;     ///< times reading stopped because a ring was full
   std::array<Counter, kRefusalReasons> refused_records;  ///< native clients were told so
   Counter acknowledgements;                              ///< messages, not records
-  Counter native_connections;  ///< of the accepted ones, those that speak the native protocol
+  std::array<Counter, kShareRefusals> refused_shares;
+  Counter client_dropped_records;  ///< before receipt: clients with shared memory say so
+  Counter shared_violations;       ///< rings that were taken back because of what was in them
+  Counter shared_connections;      ///< of the native ones, those that got shared memory
+  Counter native_connections;      ///< of the accepted ones, those that speak the native protocol
   Counter accepted_connections;
   Counter accept_errors;
   std::array<Counter, kCloseReasons> closed_connections;

@@ -33,6 +33,8 @@ struct ListenerOptions {
 struct LimitOptions {
   std::size_t record_bytes_max = limits::kRecordBytesDefault;
   unsigned connections_max = limits::kConnectionsDefault;
+  unsigned shared_rings_max = limits::kSharedRingsDefault;     ///< in shared memory, of one user; 0: none
+  std::size_t shared_bytes_max = limits::kSharedBytesDefault;  ///< likewise
   friend bool operator==(const LimitOptions&, const LimitOptions&) = default;
 };
 

@@ -1,6 +1,7 @@
 #include "ingest/io_thread.hpp"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,8 @@ namespace {
 
 constexpr int kHandlersPerCycle = 32;  // then publish: a busy thread must not keep an idle appender waiting
 constexpr auto kTick = std::chrono::milliseconds(250);
+constexpr unsigned kCyclesWithoutEventsMax = 16;  // while polled channels have work
+constexpr timespec kNap{.tv_sec = 0, .tv_nsec = 50'000};
 constexpr auto kStoppingTick = std::chrono::milliseconds(10);
 
 std::int32_t utc_offset_now() {
@@ -73,11 +76,14 @@ void IoThread::run() {
   owner_.check();
   set_thread_name(fmt::format("fl-io-{}", index_).c_str());
   thread_id_.store(::gettid(), std::memory_order_relaxed);
+  ::prctl(PR_SET_TIMERSLACK, 1000UL);  // a nap of 50 us is meant to be one
   schedule_tick();
   while (!(draining_ && !anything_left())) {
     current_limits_ = &limits_.current();
-    static_cast<void>(look_again_ ? context_.poll_one() : context_.run_one());
-    for (int i = 1; i < kHandlersPerCycle && context_.poll_one() > 0; ++i) {
+    if (polled_.empty()) {
+      wait_for_events();
+    } else {
+      look_at_polled();
     }
     finish_cycle();
     duty_cycles_.add();
@@ -88,6 +94,36 @@ void IoThread::run() {
   context_.poll();  // the cancelled handlers, whose memory is ours
 }
 
+void IoThread::wait_for_events() {
+  static_cast<void>(look_again_ ? context_.poll_one() : context_.run_one());
+  for (int i = 1; i < kHandlersPerCycle && context_.poll_one() > 0; ++i) {
+  }
+}
+
+void IoThread::look_at_polled() {
+  bool worked = false;
+  for (std::size_t i = polled_.size(); i-- > 0;) {  // backwards: one may leave
+    Channel& channel = *polled_[i];
+    const Channel::Polled found = channel.poll();
+    worked = worked || found == Channel::Polled::worked;
+    if (found != Channel::Polled::done || i >= polled_.size() || polled_[i] != &channel) continue;
+    channel.polled_ = false;
+    polled_[i] = polled_.back();
+    polled_.pop_back();
+  }
+  if (worked && ++cycles_without_events_ < kCyclesWithoutEventsMax) return;
+  cycles_without_events_ = 0;
+  if (!worked && !polled_.empty()) static_cast<void>(::nanosleep(&kNap, nullptr));
+  for (int i = 0; i < kHandlersPerCycle && context_.poll_one() > 0; ++i) {
+  }
+}
+
+void IoThread::poll(Channel& channel) {
+  if (channel.polled_) return;
+  channel.polled_ = true;
+  polled_.push_back(&channel);
+}
+
 void IoThread::finish_cycle() {
   deliver_progress();
   for (StreamEnd& stream : streams_) {
@@ -96,7 +132,11 @@ void IoThread::finish_cycle() {
     if (stream.data != nullptr) stream.data->notify();
   }
   look_again_ = false;
-  if (needs_wake()) arm_wake();
+  if (!polled_.empty()) {  // the next cycle doesn't sleep
+    if (any_room()) resume_paused();
+  } else if (needs_wake()) {
+    arm_wake();
+  }
   std::erase_if(retired_, [](const std::unique_ptr<Channel>& channel) { return !channel->waiting(); });
 }
 
@@ -131,8 +171,7 @@ void IoThread::deliver_progress() {
 /// the next cycle doesn't sleep.
 void IoThread::arm_wake() {
   if (!wake_armed_) wake_->arm();
-  const bool room =
-      std::any_of(paused_.begin(), paused_.end(), [](Channel* channel) { return channel->has_room(); });
+  const bool room = any_room();
   look_again_ = room || std::any_of(streams_.begin(), streams_.end(), [](const StreamEnd& stream) {
                   return stream.acks->anybody_waits() && stream.acks->moved();
                 });
@@ -150,6 +189,10 @@ void IoThread::arm_wake() {
   });
 }
 
+bool IoThread::any_room() const {
+  return std::any_of(paused_.begin(), paused_.end(), [](Channel* channel) { return channel->has_room(); });
+}
+
 void IoThread::resume_paused() {
   resuming_.swap(paused_);
   for (std::size_t i = 0; i < resuming_.size(); ++i) {     // by index: a new channel makes room in the list
@@ -164,7 +207,7 @@ void IoThread::adopt(std::unique_ptr<Channel> channel) {
   added.index_ = channels_.size();
   channels_.push_back(std::move(channel));
   // Room for every channel in every list now, so that back-pressure allocates nothing.
-  for (std::vector<Channel*>* list : {&paused_, &resuming_}) list->reserve(channels_.capacity());
+  for (std::vector<Channel*>* list : {&paused_, &resuming_, &polled_}) list->reserve(channels_.capacity());
   added.open();
   if (draining_ && !added.finished()) added.drain(CloseReason::shutdown);
 }
@@ -189,6 +232,7 @@ void IoThread::retire(Channel& channel) {
   }
   channels_.pop_back();
   std::erase(paused_, &channel);
+  if (std::exchange(channel.polled_, false)) std::erase(polled_, &channel);
   retired_.push_back(std::move(leaving));
 }
 

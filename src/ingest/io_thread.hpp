@@ -21,6 +21,7 @@
 #include "ingest/channel.hpp"
 #include "ingest/datagram_slab.hpp"
 #include "ingest/process_names.hpp"
+#include "ingest/shared_quota.hpp"
 #include "record/ingress.hpp"
 #include "record/progress.hpp"
 #include "ring/byte_ring.hpp"
@@ -36,6 +37,7 @@ struct IoShared {
 
   SnapshotBox<LimitOptions> limits;
   std::vector<std::unique_ptr<IoThread>> threads;
+  SharedQuota shared_quota;
   std::atomic<unsigned> open_connections{0};
   std::atomic<unsigned> next_thread{0};  ///< connections go round
 };
@@ -53,6 +55,9 @@ struct StreamEnd {
 /// Duty cycle: newest limits; wait for an event; a bounded number of handlers; tell connections what the appenders have
 /// done; publish what was committed; arrange to be woken if a ring was full or somebody waits to acknowledge. Idle
 /// cycles come with the tick.
+///
+/// With polled channels (shared memory) a cycle looks at those instead, and asks for events, which is a system call, only
+/// now and then; one that finds nothing takes a nap of some 50 us.
 ///
 /// Thread: create, start, post and join by the main thread; `*_posted` and everything below "own thread" run
 /// on the thread itself.
@@ -105,6 +110,8 @@ class IoThread {
   [[nodiscard]] ProcessNames& process_names() { return process_names_; }
   [[nodiscard]] std::int32_t utc_offset_seconds() const { return utc_offset_seconds_; }
   void pause(Channel& channel) { paused_.push_back(&channel); }
+  /// Calls its poll() each cycle until it says `done`; no cycle sleeps meanwhile.
+  void poll(Channel& channel);
   void retire(Channel& channel);
   void count_abandoned(const Listener& listener, std::uint64_t records);
 
@@ -115,12 +122,15 @@ class IoThread {
 
   IoThread(IoShared& shared, unsigned index);
   void run();
+  void wait_for_events();
+  void look_at_polled();
   void finish_cycle();
   void schedule_tick();
   void tick();
   [[nodiscard]] bool needs_wake() const;
   void deliver_progress();
   void arm_wake();
+  [[nodiscard]] bool any_room() const;
   void resume_paused();
   void drain_connections(std::uint64_t socket_id, CloseReason reason);
   void begin_stop();
@@ -147,6 +157,8 @@ class IoThread {
   std::vector<std::unique_ptr<Channel>> retired_;
   std::vector<Channel*> paused_;
   std::vector<Channel*> resuming_;
+  std::vector<Channel*> polled_;
+  unsigned cycles_without_events_ = 0;
   std::int32_t utc_offset_seconds_ = 0;
   unsigned threads_without_acceptors_ = 0;
   bool stopping_ = false;

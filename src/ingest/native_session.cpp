@@ -11,6 +11,7 @@
 
 #include "base/clock.hpp"
 #include "ingest/io_thread.hpp"
+#include "ingest/shared_session.hpp"
 #include "ingest/sockets.hpp"
 
 namespace fastlogd::ingest {
@@ -134,6 +135,7 @@ NativeSession::Progress NativeSession::process(BlockWriter& writer, std::size_t 
     return Progress::finished;
   }
   answer();
+  if (!finished() && share_wanted_) return share();
   return finished() ? Progress::finished : Progress::read;
 }
 
@@ -141,7 +143,7 @@ NativeSession::Progress NativeSession::process(BlockWriter& writer, std::size_t 
 NativeSession::BlockEnd NativeSession::decode(BlockWriter& writer, std::string_view bytes,
                                               std::size_t& consumed, wire::NativeEvent& event) {
   while (true) {
-    if (writer.room() == 0 || !replies_.has_room() || !ledger_.has_room()) {
+    if (writer.room() == 0 || !replies_.has_room() || !ledger_.has_room() || share_wanted_) {
       return consumed < bytes.size() ? BlockEnd::block_full : BlockEnd::all_read;
     }
     const wire::NativeDecoder before = decoder_;
@@ -176,7 +178,7 @@ bool NativeSession::take(BlockWriter& writer, const wire::NativeEvent& event) {
       replies_.pong(event.number);
       break;
     case Event::share:
-      replies_.no_memory(wire::ShareRefusal::off);
+      share_wanted_ = event.number;
       break;
     case Event::bell:
     case Event::more:
@@ -236,6 +238,44 @@ void NativeSession::greet(const wire::NativeHello& hello) {
   if (!hello.identifier.empty()) {
     origin_.attested.identifier = std::string_view(claims_.data(), hello.identifier.size());
   }
+}
+
+NativeSession::Progress NativeSession::share() {
+  const std::uint64_t wanted = *std::exchange(share_wanted_, std::nullopt);
+  SharedGrant grant;
+  if (listener_->options.transport == ListenerTransport::unix_stream) {
+    grant =
+        grant_shared_memory(thread_.shared().shared_quota, thread_.limits(), origin_.attested.uid, wanted);
+  } else {
+    grant.refusal = wire::ShareRefusal::not_here;
+  }
+  if (grant.refusal != wire::ShareRefusal::none) {
+    counters().refused_shares[static_cast<std::size_t>(grant.refusal) - 1].add();
+    replies_.no_memory(grant.refusal);
+    answer();
+    return finished() ? Progress::finished : Progress::read;
+  }
+  // WELCOME goes first, and the descriptors with MEMORY's own bytes.
+  if (!replies_.empty() || !send_shared_memory(waiter_.fd(), grant)) {
+    close(CloseReason::error);
+  } else {
+    become_shared(std::move(grant));
+  }
+  return Progress::finished;
+}
+
+void NativeSession::become_shared(SharedGrant grant) {
+  SharedStart start{.grant = std::move(grant),
+                    .origin = origin_,
+                    .first_number = decoder_.next_number(),
+                    .decoder = decoder_,
+                    .received = {tail_.get(), tail_bytes_}};
+  auto shared = std::make_unique<SharedSession>(thread_, listener_, waiter_.release(), std::move(start));
+  SharedSession& session = *shared;
+  board().leave(*this);
+  finish();
+  thread_.adopt(std::move(shared));
+  if (draining_) session.drain(close_reason_);
 }
 
 void NativeSession::request_sync(BlockWriter& writer) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "ingest/ack_board.hpp"
@@ -12,6 +13,7 @@
 #include "ingest/block_writer.hpp"
 #include "ingest/channel.hpp"
 #include "ingest/reply_buffer.hpp"
+#include "ingest/shared_grant.hpp"
 #include "wire/native.hpp"
 
 namespace fastlogd::ingest {
@@ -62,6 +64,8 @@ class NativeSession final : public Channel, public AckListener {
   [[nodiscard]] bool take(BlockWriter& writer, const wire::NativeEvent& event);
   [[nodiscard]] bool add(BlockWriter& writer, const wire::NativeRecord& record);
   void flush(const wire::NativeEvent& event);
+  [[nodiscard]] Progress share();
+  void become_shared(SharedGrant grant);
   void want(std::uint64_t number, wire::Wanted wanted);
   void greet(const wire::NativeHello& hello);
   void refuse_record(const wire::NativeEvent& event);
@@ -92,6 +96,7 @@ class NativeSession final : public Channel, public AckListener {
   std::size_t drain_bytes_left_ = 0;
   std::uint64_t stored_wanted_ = 0;  ///< the highest number of which the peer wants to be told
   std::uint64_t synced_wanted_ = 0;
+  std::optional<std::uint64_t> share_wanted_;  ///< bytes of shared memory, to be answered
   std::int64_t tick_ns_ = 0;
   CloseReason close_reason_ = CloseReason::peer;
   bool backlog_ = true;  ///< the tail may hold more: read it before receiving

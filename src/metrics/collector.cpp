@@ -16,6 +16,8 @@ constexpr std::array<const char*, append::kDropReasons> kAppendDropReasons = {"s
                                                                               "shutdown"};
 constexpr std::array<const char*, ingest::kDropReasons> kIngestDropReasons = {"ring_full", "shutdown",
                                                                               "refused"};
+constexpr std::array<const char*, ingest::kShareRefusals> kShareRefusals = {"not_here", "off", "quota",
+                                                                            "no_memory"};
 constexpr std::array<const char*, ingest::kRefusalReasons> kRefusalReasons = {
     "too_large", "malformed", "stream_full", "durability_unknown", "shutting_down"};
 constexpr std::array<const char*, ingest::kCloseReasons> kCloseReasons = {
@@ -74,6 +76,11 @@ constexpr ListenerMetric kListenerMetrics[] = {
      &ingest::ListenerCounters::acknowledgements},
     {"fastlogd_native_connections_total", "Accepted connections that speak the native protocol.",
      &ingest::ListenerCounters::native_connections},
+    {"fastlogd_shared_connections_total", "Native connections that got shared memory.",
+     &ingest::ListenerCounters::shared_connections},
+    {"fastlogd_shared_violations_total",
+     "Shared memory that was taken back because of what its client had put into it.",
+     &ingest::ListenerCounters::shared_violations},
     {"fastlogd_accepted_connections_total", "Connections accepted.",
      &ingest::ListenerCounters::accepted_connections},
     {"fastlogd_accept_errors_total", "Failed accept calls.", &ingest::ListenerCounters::accept_errors},
@@ -208,17 +215,19 @@ void Registry::Collector::collect_balance(Families& families) const {
   }
   std::move(dropped).append_to(families);
 
-  auto in_flight =
-      Family::gauge("fastlogd_in_flight_records", "Records received, not yet stored or dropped.");
+  auto in_flight = Family::gauge("fastlogd_in_flight_records", "Received, not yet stored or dropped.");
   in_flight.sample({}, totals.balance().in_flight);
   std::move(in_flight).append_to(families);
 
-  std::uint64_t lost_in_kernel = 0;
-  for (const Listener& listener : listeners)
-    lost_in_kernel += listener.counters->kernel_dropped_records.value();
+  std::uint64_t in_kernel = 0;
+  std::uint64_t in_clients = 0;
+  for (const Listener& one : listeners) {
+    in_kernel += one.counters->kernel_dropped_records.value();
+    in_clients += one.counters->client_dropped_records.value();
+  }
   auto lost = Family::counter("fastlogd_lost_before_receipt_records_total",
                               "Records lost before the daemon could read them, by where.");
-  lost.sample({{"where", "kernel"}}, lost_in_kernel);
+  lost.sample({{"where", "kernel"}}, in_kernel).sample({{"where", "client"}}, in_clients);
   std::move(lost).append_to(families);
 }
 
@@ -266,6 +275,9 @@ void Registry::Collector::collect_connections(Families& families) const {
                       "Records that native clients were told are not, or not known to be, safe."),
       kRefusalReasons, [](const auto& counters) -> const auto& { return counters.refused_records; },
       families);
+  append_by_reason(
+      Family::counter("fastlogd_refused_shares_total", "Clients that got no shared memory, by why."),
+      kShareRefusals, [](const auto& counters) -> const auto& { return counters.refused_shares; }, families);
 }
 
 void Registry::Collector::collect_streams(Families& families) const {

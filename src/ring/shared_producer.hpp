@@ -33,7 +33,8 @@ class SharedProducer {
     return {at(tail_ + skip_) + sizeof(FrameHeader), n};
   }
 
-  /// Hands over the first `n` bytes of what was reserved. True: the consumer sleeps, ring the doorbell.
+  /// Hands over the first `n` bytes of what was reserved. True: the consumer sleeps, ring the doorbell; or it
+  /// has closed the ring, which is said again and again.
   [[nodiscard]] bool commit(std::size_t n) {
     if (skip_ != 0) [[unlikely]] {
       write_header(tail_, {.bytes = static_cast<std::uint32_t>(skip_), .flags = FrameHeader::kPad});
@@ -45,8 +46,9 @@ class SharedProducer {
     tail_ += bytes;
     parts_.producer->written.store(tail_, std::memory_order_seq_cst);  // meets look()
     const std::uint32_t attention = parts_.consumer->attention.load(std::memory_order_seq_cst);
-    if ((attention & 1) == 0 || attention == rung_for_) [[likely]]
+    if ((attention & 1) == 0) [[likely]]
       return false;
+    if (attention == rung_for_ && attention != ConsumerPage::kClosed) return false;
     rung_for_ = attention;
     return true;
   }

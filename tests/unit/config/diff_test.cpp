@@ -121,6 +121,8 @@ TEST(Diff, IsEmptyExactlyWhenTheConfigurationsAreEqual) {
       [](Config& c) { c.daemon.runtime_directory += "x"; },
       [](Config& c) { c.io.ring_bytes *= 2; },
       [](Config& c) { c.limits.connections_max += 1; },
+      [](Config& c) { c.limits.shared_rings_max += 1; },
+      [](Config& c) { c.limits.shared_bytes_max += 1; },
       [](Config& c) { c.http.enabled = false; },
       [](Config& c) { c.http.address = "::1"; },
       [](Config& c) { c.streams[0].store.retention.keep_free += 1; },

@@ -221,7 +221,8 @@ TEST(DropIns, ProblemsNameTheFileThatSaidIt) {
   EXPECT_EQ(problems_of("http: {port: 1}\n", "http: {port: x}\n"),
             "conf.d/10.yaml:1:14: 'x' is not a whole number\n");
   EXPECT_EQ(problems_of("http: {port: 1}\n", "limits:\n  foo: 1\n"),
-            "conf.d/10.yaml:2:3: unknown key 'limits.foo'; known here: record_bytes_max, connections_max\n");
+            "conf.d/10.yaml:2:3: unknown key 'limits.foo'; known here: record_bytes_max, connections_max, "
+            "shared_rings_max, shared_bytes_max\n");
 }
 
 TEST(DropIns, BrokenOnesRefuseTheWhole) {

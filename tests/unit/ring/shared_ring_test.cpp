@@ -241,6 +241,8 @@ TEST_F(SharedRing, TheDoorbellIsRungOncePerSleep) {
   EXPECT_TRUE(producer_.closed());
   static_cast<void>(producer_.reserve(8));
   EXPECT_TRUE(producer_.commit(8)) << "so that the producer finds out";
+  static_cast<void>(producer_.reserve(8));
+  EXPECT_TRUE(producer_.commit(8)) << "also if it did not heed the first one";
 }
 
 TEST_F(SharedRing, AProducerThatWaitsForSpaceIsWoken) {

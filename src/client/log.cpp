@@ -1,0 +1,193 @@
+#include "client/log.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+namespace fastlogd::client {
+namespace {
+
+/// All logs of the process, for threads that end and for fork. Never destroyed: threads may end after main.
+struct Registry {
+  std::mutex mutex;
+  std::vector<Log*> logs;
+
+  static Registry& instance() {
+    static Registry* const registry = make();
+    return *registry;
+  }
+  Log* find(std::uint64_t id) const {
+    const auto found =
+        std::find_if(logs.begin(), logs.end(), [id](const Log* log) { return log->id() == id; });
+    return found == logs.end() ? nullptr : *found;
+  }
+
+ private:
+  static Registry* make();
+};
+
+/// What a thread has to give back when it ends.
+struct ThreadEnd {
+  std::vector<std::pair<std::uint64_t, Producer*>> held;
+
+  ~ThreadEnd() {
+    Log::cached_ = {};
+    Registry& registry = Registry::instance();
+    const std::lock_guard lock(registry.mutex);
+    for (const auto& [id, producer] : held) {
+      if (Log* log = registry.find(id)) log->release(producer);
+    }
+  }
+};
+thread_local ThreadEnd thread_end;
+
+// A child gets a copy of every lock as it was: so all are held while it is made.
+void before_fork() {
+  Registry& registry = Registry::instance();
+  registry.mutex.lock();
+  for (Log* log : registry.logs) log->lock();
+}
+void in_parent() {
+  Registry& registry = Registry::instance();
+  for (Log* log : registry.logs) log->unlock();
+  registry.mutex.unlock();
+}
+void in_child() {
+  Registry& registry = Registry::instance();
+  Log::cached_ = {};
+  thread_end.held.clear();
+  for (Log* log : registry.logs) {
+    log->forget_parent();
+    log->unlock();
+  }
+  registry.mutex.unlock();
+}
+
+Registry* Registry::make() {
+  ::pthread_atfork(before_fork, in_parent, in_child);
+  return new Registry;
+}
+
+std::uint64_t next_id() {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+constexpr std::chrono::milliseconds kFirstConnect{2000};
+
+}  // namespace
+
+constinit thread_local Log::Cached Log::cached_{};
+
+Log::Log(Settings settings) : settings_(std::move(settings)), id_(next_id()) {
+  Registry& registry = Registry::instance();
+  const std::lock_guard lock(registry.mutex);
+  registry.logs.push_back(this);
+}
+
+Log::~Log() {
+  Registry& registry = Registry::instance();
+  const std::lock_guard lock(registry.mutex);
+  std::erase(registry.logs, this);
+  if (cached_.log == id_) cached_ = {};
+}
+
+Producer* Log::find_or_make() {
+  for (const auto& [id, producer] : thread_end.held) {
+    if (id != id_) continue;
+    cached_ = {.log = id_, .producer = producer};
+    return producer;
+  }
+  auto made = std::make_shared<Producer>(settings_);
+  Producer* const producer = made.get();
+  producer->connect(std::chrono::steady_clock::now() + kFirstConnect);
+  {
+    Registry& registry = Registry::instance();
+    const std::lock_guard lock(registry.mutex);
+    std::erase_if(thread_end.held, [&](const auto& one) { return registry.find(one.first) == nullptr; });
+  }
+  thread_end.held.emplace_back(id_, producer);
+  const std::lock_guard lock(mutex_);
+  forget_drained();
+  producers_.push_back(std::move(made));
+  cached_ = {.log = id_, .producer = producer};
+  return producer;
+}
+
+int Log::flush(int level, Deadline deadline) {
+  std::vector<std::shared_ptr<Producer>> all;  // kept alive: nobody else waits for this one's waiting
+  {
+    const std::lock_guard lock(mutex_);
+    all = producers_;
+    for (const auto& producer : left_over_) {
+      producer->become_owner();
+      all.push_back(producer);
+    }
+  }
+  int result = FASTLOG_OK;
+  for (const auto& producer : all) {
+    const int one = producer->flush(level, deadline);
+    if (one != FASTLOG_OK) result = one;
+  }
+  return result;
+}
+
+fastlog_counts Log::counts() {
+  const std::lock_guard lock(mutex_);
+  forget_drained();
+  fastlog_counts counts{};
+  counts.written = written_before_;
+  counts.dropped = dropped_before_;
+  for (const auto* list : {&producers_, &left_over_}) {
+    for (const auto& producer : *list) {
+      counts.written += producer->written();
+      counts.dropped += producer->dropped();
+      counts.threads += 1;
+      counts.shared += producer->shares() ? 1 : 0;
+    }
+  }
+  return counts;
+}
+
+bool Log::finish(Deadline deadline) {
+  const std::lock_guard lock(mutex_);
+  bool all = true;
+  for (const auto* list : {&producers_, &left_over_}) {
+    for (const auto& producer : *list) all = producer->finish(deadline) && all;
+  }
+  return all;
+}
+
+void Log::release(Producer* producer) {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find_if(producers_.begin(), producers_.end(),
+                                  [producer](const auto& one) { return one.get() == producer; });
+  if (found == producers_.end()) return;
+  left_over_.push_back(std::move(*found));
+  producers_.erase(found);
+  forget_drained();
+}
+
+/// With the lock.
+void Log::forget_drained() {
+  std::erase_if(left_over_, [this](const std::shared_ptr<Producer>& producer) {
+    if (!producer->is_drained()) return false;
+    written_before_ += producer->written();
+    dropped_before_ += producer->dropped();
+    return true;
+  });
+}
+
+/// Not destroyed: a lock of theirs may be held by a thread that is not here.
+void Log::forget_parent() {
+  for (auto* list : {&producers_, &left_over_}) {
+    for (const auto& producer : *list) producer->abandon();
+    static_cast<void>(new std::vector<std::shared_ptr<Producer>>(std::move(*list)));
+    list->clear();
+  }
+  written_before_ = dropped_before_ = 0;
+}
+
+}  // namespace fastlogd::client

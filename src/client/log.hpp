@@ -1,0 +1,64 @@
+// What a struct fastlog is: its settings and its threads' producers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "client/producer.hpp"
+
+namespace fastlogd::client {
+
+/// Any thread. Producers are made by the thread that needs one, and stay until it ends, or until the log does.
+class Log {
+ public:
+  explicit Log(Settings settings);
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+  ~Log();
+
+  /// The calling thread's, made and connected with its first call. Not null.
+  [[nodiscard]] Producer* mine() {
+    if (cached_.log == id_) [[likely]]
+      return cached_.producer;
+    return find_or_make();
+  }
+
+  int flush(int level, Deadline deadline);
+  [[nodiscard]] fastlog_counts counts();
+  /// True: nothing is left to hand over.
+  bool finish(Deadline deadline);
+
+  /// The thread of `producer` ends.
+  void release(Producer* producer);
+  /// fork(2), in this order: before it, in the parent, in the child.
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
+  void forget_parent();
+
+  [[nodiscard]] std::uint64_t id() const { return id_; }
+
+  /// One thread's last log. No constructor and no guard: a read is one load.
+  struct Cached {
+    std::uint64_t log = 0;
+    Producer* producer = nullptr;
+  };
+  static constinit thread_local Cached cached_ __attribute__((tls_model("initial-exec")));
+
+ private:
+  Producer* find_or_make();
+  void forget_drained();
+
+  const Settings settings_;
+  const std::uint64_t id_;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Producer>> producers_;
+  std::vector<std::shared_ptr<Producer>>
+      left_over_;                     ///< of threads that ended, until the daemon has stored all
+  std::uint64_t written_before_ = 0;  ///< of threads that ended
+  std::uint64_t dropped_before_ = 0;
+};
+
+}  // namespace fastlogd::client

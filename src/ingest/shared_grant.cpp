@@ -1,0 +1,66 @@
+#include "ingest/shared_grant.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "base/diagnostics.hpp"
+#include "wire/native.hpp"
+
+namespace fastlogd::ingest {
+
+SharedGrant grant_shared_memory(SharedQuota& quota, const LimitOptions& limits, std::uint32_t uid,
+                                std::uint64_t wanted) {
+  SharedGrant grant;
+  if (limits.shared_rings_max == 0) {
+    grant.refusal = wire::ShareRefusal::off;
+    return grant;
+  }
+  grant.record_bytes_max = limits.record_bytes_max;
+  const std::size_t least = std::max(limits::kSharedRingBytesMin, std::bit_ceil(4 * limits.record_bytes_max));
+  const std::size_t capacity = std::bit_ceil(static_cast<std::size_t>(
+      std::clamp<std::uint64_t>(wanted, least, std::max(least, limits::kSharedRingBytesMax))));
+  grant.lease = quota.take(uid, ring::SharedMemory::bytes_taken(capacity), limits.shared_rings_max,
+                           limits.shared_bytes_max);
+  if (!grant.lease) {
+    grant.refusal = wire::ShareRefusal::quota;
+    return grant;
+  }
+  Result<ring::SharedMemory> memory = ring::SharedMemory::create(capacity);
+  if (!memory) {
+    static diag::RateLimit complaints;
+    complaints.log(diag::Level::error, "no shared memory for a client: {}", memory.error().message());
+    grant.lease = {};
+    grant.refusal = wire::ShareRefusal::no_memory;
+    return grant;
+  }
+  grant.memory = std::move(*memory);
+  return grant;
+}
+
+bool send_shared_memory(int fd, SharedGrant& grant) {
+  std::array<char, limits::kNativeReplyBytesMax> text;
+  const std::array<int, 2> descriptors = {grant.memory.data_fd(), grant.memory.consumer_page_fd()};
+  iovec bytes{.iov_base = text.data(),
+              .iov_len = wire::write_memory(text, grant.memory.parts().capacity, grant.record_bytes_max)};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof descriptors)> control{};
+  msghdr message{};
+  message.msg_iov = &bytes;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof descriptors);
+  std::memcpy(CMSG_DATA(header), descriptors.data(), sizeof descriptors);
+  const ssize_t sent = ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  grant.memory.close_descriptors();
+  return sent == static_cast<ssize_t>(bytes.iov_len);
+}
+
+}  // namespace fastlogd::ingest

@@ -1,0 +1,176 @@
+// What a session with shared memory hears and says on its socket, and how it ends.
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "ingest/io_thread.hpp"
+#include "ingest/refusal.hpp"
+#include "ingest/shared_session.hpp"
+#include "ingest/sockets.hpp"
+
+namespace fastlogd::ingest {
+namespace {
+
+constexpr const char* kStopping = "the listener ends; what is not given back has not been taken";
+
+}  // namespace
+
+void SharedSession::watch_socket() {
+  if (!finished() && !ended_ && !waiter_.waiting()) waiter_.wait([this] { read_socket(); });
+}
+
+void SharedSession::read_socket() {
+  ssize_t n = 0;
+  do {
+    n = ::recv(waiter_.fd(), received_.data() + received_bytes_, received_.size() - received_bytes_,
+               MSG_DONTWAIT);
+  } while (n < 0 && errno == EINTR);
+  if (n > 0) {
+    received_bytes_ += static_cast<std::size_t>(n);
+    heard();
+  } else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
+    ended_ = true;  // the memory is still here, and what it holds is stored
+    if (!draining_) drain_bytes_left_ = memory_.parts().capacity;
+    wake();
+  }
+  watch_socket();
+}
+
+/// Every message of this state is 16 bytes, so what is unfinished is always short.
+void SharedSession::heard() {
+  std::string_view rest(received_.data(), received_bytes_);
+  wire::NativeEvent event;
+  for (; !finished() && decoder_.next(rest, event); rest.remove_prefix(event.consumed)) {
+    if (event.kind == wire::NativeEvent::Kind::error) return end_ring(event.error, event.text);
+    if (event.kind == wire::NativeEvent::Kind::flush) {
+      const bool sync = event.wanted == wire::Wanted::synced;
+      std::uint64_t& wanted = sync ? synced_wanted_ : stored_wanted_;
+      wanted = std::max(wanted, event.number);
+      sync_request_ = sync_request_ || sync;
+    }
+    if (event.kind == wire::NativeEvent::Kind::ping && replies_.has_room()) replies_.pong(event.number);
+  }
+  if (finished()) return;
+  std::copy(rest.begin(), rest.end(), received_.data());
+  received_bytes_ = rest.size();
+  if (sync_request_) request_sync();
+  if (waits_for_progress()) board().wait(*this);
+  answer();
+  wake();
+}
+
+/// Once everything that is to be synced is in the stream's ring.
+void SharedSession::request_sync() {
+  if (ledger_.synced() >= synced_wanted_) {
+    sync_request_ = false;
+  } else if (ledger_.last() >= synced_wanted_ && thread_.writer(*listener_).request_sync()) {
+    sync_request_ = false;
+  }
+}
+
+void SharedSession::progressed(const RingPoint& point, const RingProgress& ring,
+                               const StreamProgress* synced) {
+  const auto tell = [this](const RefusedNumbers& numbers) {
+    note_refused(numbers.first, numbers.last, refusal_of(numbers.reason));
+  };
+  ledger_.settle(point, ring, tell);
+  if (synced != nullptr) ledger_.sync(*synced, tell);
+  give_back_settled(point.ring_position);
+  answer();
+  if (drained_) end_if_done();
+}
+
+bool SharedSession::waits_for_progress() const {
+  return !finished() &&
+         (owed_count_ > 0 || ledger_.waits_for_appender() || ledger_.synced() < synced_wanted_);
+}
+
+void SharedSession::answer() {
+  if (finished()) return;
+  const std::uint64_t stored = ledger_.stored();
+  const std::uint64_t synced = ledger_.synced();
+  const bool wanted =
+      (stored > replies_.acknowledged_stored() && replies_.acknowledged_stored() < stored_wanted_) ||
+      (synced > replies_.acknowledged_synced() && replies_.acknowledged_synced() < synced_wanted_);
+  if (wanted && refused_last_ != 0 && replies_.has_room()) {
+    replies_.refuse(refused_first_, refused_last_, refusal_);
+    refused_first_ = refused_last_ = 0;
+  }
+  if (wanted && replies_.acknowledge(stored, synced)) counters().acknowledgements.add();
+  if (replies_.empty()) return;
+  if (replies_.send(waiter_.fd(), tick_ns_) == ReplyBuffer::Sent::failed) close(CloseReason::error);
+}
+
+/// Of what can still be answered: nothing comes any more.
+bool SharedSession::owes_answers() const {
+  return owed_count_ > 0 || replies_.acknowledged_stored() < std::min(stored_wanted_, ledger_.last()) ||
+         replies_.acknowledged_synced() < std::min(synced_wanted_, ledger_.last());
+}
+
+void SharedSession::end_if_done() {
+  if (finished() || !drained_ || owes_answers()) return;
+  if (draining_ && replies_.has_room()) {
+    replies_.error(wire::NativeError::shutting_down, kStopping);
+    static_cast<void>(replies_.send(waiter_.fd(), tick_ns_));
+  }
+  close(close_reason_);
+}
+
+void SharedSession::tick(std::int64_t monotonic_now_ns) {
+  tick_ns_ = monotonic_now_ns;
+  if (finished()) return;
+  look_at_drops();
+  if (sync_request_) request_sync();
+  answer();
+  if (drained_) end_if_done();
+}
+
+/// Nobody knows how many records are lost with it: one is counted, and the GAP says that there was something.
+void SharedSession::end_ring(wire::NativeError error, const char* text) {
+  if (finished()) return;
+  counters().shared_violations.add();
+  counters().received_records.add();
+  counters().dropped_records[static_cast<std::size_t>(DropReason::refused)].add();
+  thread_.loss(*listener_).by_reason[static_cast<std::size_t>(ingress::LossReason::sender_error)].add();
+  look_at_drops();
+  listener_->complaints.bad_native.log(diag::Level::warning,
+                                       "listener {}: the shared memory of {} was taken back: {}",
+                                       listener_->options.name, describe_peer(waiter_.fd()), text);
+  if (replies_.has_room()) {
+    replies_.error(error, text);
+    static_cast<void>(replies_.send(waiter_.fd(), tick_ns_));
+  }
+  close(CloseReason::abusive);
+}
+
+/// The client hears of it first; what it commits after that is not given back, and it writes it again elsewhere.
+void SharedSession::drain(CloseReason reason) {
+  if (draining_ || finished()) return;
+  draining_ = true;
+  close_reason_ = reason;
+  ended_ = true;
+  drain_bytes_left_ = memory_.parts().capacity;
+  asleep_ = false;
+  consumer_.close();
+  wake();
+}
+
+/// What was not taken stays in the client's memory; what was taken is in the stream's ring.
+void SharedSession::abandon() {
+  if (finished()) return;
+  look_at_drops();
+  close(CloseReason::shutdown);
+}
+
+void SharedSession::close(CloseReason reason) {
+  if (finished()) return;
+  consumer_.close();
+  board().leave(*this);
+  counters().closed_connections[static_cast<std::size_t>(reason)].add();
+  counters().open_connections.fetch_sub(1, std::memory_order_relaxed);
+  thread_.shared().open_connections.fetch_sub(1, std::memory_order_relaxed);
+  finish();
+}
+
+}  // namespace fastlogd::ingest

@@ -1,0 +1,245 @@
+"""Shared memory when programs fork, daemons restart or die, and producers lie."""
+
+import array
+import mmap
+import os
+import random
+import socket
+import struct
+import threading
+import time
+
+import pytest
+from support import fastlog
+from support.daemon import Daemon, eventually
+from support.fastlog import Client
+
+MAGIC = b"\xf5flog\r\n\0"
+PAGE = 4096
+
+
+def test_a_forked_child_has_memory_of_its_own(daemon: Daemon):
+    with fastlog.opened(daemon) as log:
+        assert log.write(b"parent before") == fastlog.OK
+        child = os.fork()
+        if child == 0:
+            good = log.write(b"child") == fastlog.OK and log.flush() == fastlog.OK and log.counts().written == 1
+            os._exit(0 if good else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert log.write(b"parent after") == fastlog.OK
+        assert log.flush() == fastlog.OK
+        assert log.counts().written == 2
+    records = {record["message"]: record["pid"] for record in daemon.cat_json()}
+    assert records["parent before"] == records["parent after"] == os.getpid()
+    assert records["child"] == child
+    daemon.quiesce(received=3).check_equation()
+
+
+def test_a_thread_that_ends_leaves_its_records(daemon: Daemon):
+    with fastlog.opened(daemon) as log:
+        for number in range(20):
+            thread = threading.Thread(target=log.write, args=(b"%d" % number,))
+            thread.start()
+            thread.join()
+        eventually(lambda: log.counts().threads == 1)
+        eventually(lambda: daemon.metrics().sum("fastlogd_open_connections") == 1)
+        assert log.counts().written == 20
+    daemon.quiesce(received=20)
+    assert sorted(map(int, daemon.cat())) == list(range(20))
+
+
+def test_a_restart_under_load_loses_nothing_and_repeats_nothing(daemon: Daemon):
+    clients = [Client(daemon, threads=2, records=records, size=100, rate=rate)
+               for records, rate in ((400_000, 60_000), (1500, 200))]
+    for _ in range(6):
+        time.sleep(1)
+        daemon.restart()
+    for client, records in zip(clients, (400_000, 1500)):
+        result = client.result()
+        assert (result["flushed"], result["closed"], result["dropped"]) == (0, 0, 0)
+        assert client.returned() == [records, records]
+    for numbers in fastlog.numbers(daemon).values():
+        assert len(numbers) == 401_500
+        assert sorted(numbers) == sorted([*range(1, 400_001), *range(1, 1501)])
+    daemon.verify()
+
+
+def test_a_killed_daemon_loses_nothing(daemon: Daemon):
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    moments = random.Random(seed)
+    client = Client(daemon, threads=2, records=300_000, size=100, rate=60_000)
+    for _ in range(6):
+        time.sleep(moments.random())
+        daemon.kill()
+        daemon.start()
+    result = client.result()
+    assert (result["flushed"], result["closed"], result["dropped"]) == (0, 0, 0)
+    for numbers in fastlog.numbers(daemon).values():
+        assert set(numbers) == set(range(1, 300_001))
+        print("twice:", len(numbers) - len(set(numbers)))
+
+
+def test_records_wait_in_memory_while_there_is_no_daemon(daemon: Daemon):
+    with fastlog.opened(daemon) as log:
+        assert log.write(b"before") == fastlog.OK
+        assert log.flush() == fastlog.OK
+        daemon.stop()
+        assert log.write(b"meanwhile") == fastlog.OK
+        assert log.flush(timeout_ms=100) == fastlog.CLOSED
+        daemon.start()
+        assert eventually(lambda: log.flush() == fastlog.OK)
+    assert daemon.cat() == [b"before", b"meanwhile"]
+
+
+def test_full_memory_drops_and_counts_or_waits_as_wanted(daemon: Daemon):
+    with fastlog.opened(daemon, flags=fastlog.DROP, ring_bytes=1) as drops, \
+         fastlog.opened(daemon, ring_bytes=1, wait_ms_max=50) as waits:
+        daemon.stop()
+        results = [drops.write(b"x" * 1000) for _ in range(1000)]
+        assert set(results) == {fastlog.OK, fastlog.FULL}
+        assert results.index(fastlog.FULL) > 200 and results[-1] == fastlog.FULL
+        while waits.write(b"x" * 60000) == fastlog.OK:
+            pass
+        before = time.monotonic()
+        assert waits.write(b"x" * 60000) == fastlog.TIMEOUT
+        assert 0.04 < time.monotonic() - before < 20
+        lost = drops.counts().dropped + waits.counts().dropped
+        assert drops.counts().dropped == results.count(fastlog.FULL)
+        daemon.start()
+        assert eventually(lambda: drops.flush() == fastlog.OK) and eventually(lambda: waits.flush() == fastlog.OK)
+    told = "fastlogd_lost_before_receipt_records_total"
+    eventually(lambda: daemon.metrics().sum(told, where="client") == lost)
+
+
+def test_open_says_why_it_fails_or_waits_for_a_daemon(idle_daemon: Daemon):
+    log = fastlog.Log(idle_daemon)
+    assert log.opened == -3 and "app.sock" in log.error
+    with fastlog.opened(idle_daemon, flags=fastlog.CONNECT_LATER) as later:
+        assert later.write(b"lost") == fastlog.CLOSED
+        daemon = idle_daemon.start()
+        assert eventually(lambda: later.write(b"there") == fastlog.OK)
+        assert later.flush() == fastlog.OK
+    assert daemon.cat() == [b"there"]
+
+
+class Producer:
+    """Shared memory without the library: everything in it can be forged."""
+
+    def __init__(self, daemon: Daemon, wanted: int = 1 << 18):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(daemon.listener("app")["path"])
+        hello = struct.pack("<IBBHQHHIBB6x", 32, 1, 0, 0, 1, 1, 1, 0, 0, 0)
+        self.socket.sendall(MAGIC + hello + struct.pack("<IBBHQ", 16, 6, 1, 0, wanted))
+        answer, files = b"", array.array("i")
+        while len(answer) < 56:
+            more, ancillary, _, _ = self.socket.recvmsg(4096, socket.CMSG_SPACE(8))
+            assert more
+            answer += more
+            for _, _, data in ancillary:
+                files.frombytes(data)
+        self.capacity = struct.unpack_from("<Q", answer, 40)[0]
+        self.files = list(files)
+        self.memory = mmap.mmap(self.files[0], PAGE + self.capacity)
+
+    def frame(self, at: int, text: bytes, number: int, length: int | None = None, flags: int = 0) -> int:
+        padded = (24 + len(text) + 7) // 8 * 8
+        head = struct.pack("<IIQIBBBB", padded if length is None else length, flags, number, 0, 14, 0,
+                           padded - 24 - len(text), 0)
+        self.memory[PAGE + at:PAGE + at + padded] = (head + text).ljust(padded, b"\0")
+        return at + padded
+
+    def commit(self, position: int) -> None:
+        self.memory[0:8] = struct.pack("<Q", position)
+        try:
+            self.socket.send(struct.pack("<IBBHQ", 16, 7, 0, 0, 0))
+        except OSError:
+            pass
+
+    def ended(self) -> bool:
+        try:
+            return not self.socket.recv(4096, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+
+def lies() -> dict:
+    """Name -> what is done to the memory; each must cost the liar its ring, after one good record."""
+    def forged(**wrong):
+        return lambda p: p.commit(p.frame(p.frame(0, b"good", 1), b"bad", **{"number": 2, **wrong}))
+    return {
+        "a length of nothing": forged(length=0),
+        "a length over the position": forged(length=1 << 16),
+        "a length of no multiple of 8": forged(length=33),
+        "the longest length": forged(length=0xfffffff8),
+        "unknown flags": forged(flags=6),
+        "a number too high": forged(number=3),
+        "a number again": forged(number=1),
+        "a position beyond the memory": lambda p: (p.frame(0, b"good", 1), p.commit(32), time.sleep(0.3),
+                                                   p.commit(32 + p.capacity + 8)),
+        "a position that goes back": lambda p: (p.frame(0, b"good", 1), p.commit(32), time.sleep(0.3), p.commit(8)),
+        "an odd position": lambda p: (p.frame(0, b"good", 1), p.commit(32), time.sleep(0.3), p.commit(33)),
+        "memory that was punched": lambda p: (p.frame(0, b"good", 1), p.commit(32), time.sleep(0.3),
+                                              os.posix_fadvise(p.files[0], 0, 0, 4), p.frame(32, b"", 2, length=0),
+                                              p.commit(64)),
+    }
+
+
+@pytest.mark.parametrize("lie", lies())
+def test_a_lie_ends_the_liars_memory_with_a_gap_and_nobody_elses(daemon: Daemon, lie: str):
+    with fastlog.opened(daemon) as honest:
+        assert honest.write(b"honest") == fastlog.OK
+        liar = Producer(daemon)
+        lies()[lie](liar)
+        eventually(liar.ended)
+        assert honest.write(b"still honest") == fastlog.OK
+        assert honest.flush() == fastlog.OK
+    metrics = daemon.quiesce()
+    metrics.check_equation()
+    assert metrics.sum("fastlogd_shared_violations_total") == 1
+    assert {b"honest", b"good", b"still honest"} == set(daemon.cat())
+    eventually(lambda: b"sender_error" in daemon.ctl("gaps", check=False).stdout)
+    daemon.verify()
+
+
+def test_a_vandal_who_writes_everywhere_all_the_time_hurts_himself_alone(daemon: Daemon):
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    chance = random.Random(seed)
+    client = Client(daemon, threads=1, records=100_000, size=100, rate=40_000)
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        vandal = Producer(daemon)
+        at = 0
+        for number in range(1, 40):
+            at = vandal.frame(at, b"v" * chance.randrange(200), number)
+        vandal.commit(at)
+        for _ in range(300):
+            place = chance.choice((0, 128, 256, PAGE + chance.randrange(vandal.capacity // 8) * 8))
+            value = chance.choice((chance.randrange(1 << 64), chance.randrange(1 << 12) * 8, 0))
+            vandal.memory[place:place + 8] = struct.pack("<Q", value)
+        vandal.commit(chance.choice((at, at + chance.randrange(1 << 12) * 8)))
+    assert client.result()["dropped"] == 0
+    assert fastlog.numbers(daemon)[0] == list(range(1, 100_001))
+    daemon.quiesce().check_equation()
+    daemon.verify()
+
+
+def test_what_a_client_had_committed_when_it_hung_up_is_stored(daemon: Daemon):
+    producer = Producer(daemon)
+    producer.memory[0:8] = struct.pack("<Q", producer.frame(0, b"last words", 1))
+    producer.socket.close()
+    daemon.quiesce(received=1)
+    assert daemon.cat() == [b"last words"]
+
+
+def test_the_daemons_page_can_only_be_read(daemon: Daemon):
+    producer = Producer(daemon)
+    with pytest.raises(PermissionError):
+        mmap.mmap(producer.files[1], PAGE)
+    page = mmap.mmap(producer.files[1], PAGE, prot=mmap.PROT_READ)
+    assert page[0:8] == bytes(8)
+    with pytest.raises(OSError):
+        os.ftruncate(producer.files[0], 0)
