@@ -7,6 +7,7 @@ FASTLOGD_KILL_ROUNDS sets how often (10 unless said otherwise; 1000 for acceptan
 import os
 import random
 import re
+import shutil
 import time
 
 from support.daemon import Daemon
@@ -14,7 +15,7 @@ from support.native_sender import NativeSender
 
 ROUNDS = int(os.environ.get("FASTLOGD_KILL_ROUNDS", "10"))
 SEED = int(os.environ.get("FASTLOGD_KILL_SEED", str(random.randrange(1 << 32))))
-ROUNDS_A_LOG = 40  # then a new one: reading everything again takes longer the more there is
+ROUNDS_A_LOG = 10  # then a new one: reading everything again takes longer the more there is
 
 
 def found_numbers(daemon: Daemon, names: list[str]) -> dict[str, set[int]]:
@@ -80,6 +81,7 @@ def test_P01_nothing_acknowledged_is_lost_and_who_sends_again_loses_nothing(idle
         daemon.stream.update(directory=str(daemon.log_directory), segment_bytes="1MiB", durability={"mode": "group"})
         live_through(daemon, log, min(ROUNDS_A_LOG, ROUNDS - first), chance)
         assert daemon.stop() == 0
+        shutil.rmtree(daemon.log_directory)
 
 
 def test_P01_a_daemon_that_acknowledges_what_it_has_only_received_is_caught(idle_daemon):
