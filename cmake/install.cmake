@@ -14,7 +14,7 @@ install(CODE "
     file(INSTALL DESTINATION /etc/fastlogd TYPE FILE FILES \"${CMAKE_CURRENT_SOURCE_DIR}/config/fastlogd.yaml\")
   endif()")
 install(FILES config/fastlogd.yaml config/minimal.yaml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
-install(FILES docs/examples/follow.c docs/examples/follow.py DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(FILES docs/examples/log.cpp docs/examples/follow.c docs/examples/follow.py DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 install(FILES docs/examples/go/go.mod docs/examples/go/follow.go DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples/go)
 
 # What the manual pages refer to; a name of its own for each FORMAT.md.

@@ -1,6 +1,6 @@
 /* Logging to fastlogd: a call is a bounded copy into shared memory and one store.
  *
- *   struct fastlog* log;
+ *   struct fastlog_log* log;
  *   if (fastlog_open(NULL, &log) != FASTLOG_OK)
  *     die(fastlog_error(NULL));
  *   fastlog_write(log, FASTLOG_INFO, "hello", 5);
@@ -68,17 +68,17 @@ struct fastlog_options {
 
 #define FASTLOG_OPTIONS_INIT {FASTLOG_ABI_VERSION, 0, NULL, NULL, 0, 1, 0, {0, 0, 0, 0}}
 
-struct fastlog; /* opaque */
+struct fastlog_log; /* opaque */
 
 /* `options` may be NULL: FASTLOG_OPTIONS_INIT. Connects the calling thread. On success *log is the caller's, to be given to
  * fastlog_close; otherwise it is NULL and fastlog_error(NULL) says why. */
-FASTLOG_API int fastlog_open(const struct fastlog_options* options, struct fastlog** log);
+FASTLOG_API int fastlog_open(const struct fastlog_options* options, struct fastlog_log** log);
 
 /* One record. Any bytes; `bytes` may be 0. FASTLOG_OK: it is the daemon's. FASTLOG_ERROR_FULL: no room, dropped and
  * counted. FASTLOG_ERROR_TIMEOUT: likewise, after wait_ms_max. FASTLOG_ERROR_TOO_LARGE: longer than the daemon's
  * record_bytes_max, dropped and counted. FASTLOG_ERROR_CLOSED: no daemon yet, dropped and counted.
  * FASTLOG_ERROR_ARGUMENT: a severity over 7. */
-FASTLOG_API int fastlog_write(struct fastlog* log, int severity, const char* message, size_t bytes);
+FASTLOG_API int fastlog_write(struct fastlog_log* log, int severity, const char* message, size_t bytes);
 
 /* A name of at most 32 printable ASCII characters without space, '=', ']' and '"', and a value of any bytes. */
 struct fastlog_field {
@@ -89,16 +89,17 @@ struct fastlog_field {
 
 /* With fields, which are stored as RFC 5424 structured data and found with `fastlogctl grep NAME=VALUE`. Their names
  * are checked: FASTLOG_ERROR_ARGUMENT. */
-FASTLOG_API int fastlog_write_fields(struct fastlog* log, int severity, const struct fastlog_field* fields,
-                                     size_t count, const char* message, size_t bytes);
+FASTLOG_API int fastlog_write_fields(struct fastlog_log* log, int severity,
+                                     const struct fastlog_field* fields, size_t count, const char* message,
+                                     size_t bytes);
 
 /* Room for a message of at most `bytes_max` bytes, to format into; NULL where fastlog_write would have failed, and then
  * *result (may be NULL) says why. It is the calling thread's until its fastlog_commit or fastlog_cancel, which must be
  * the thread's next call with this log; meanwhile nobody sees the bytes. */
-FASTLOG_API char* fastlog_reserve(struct fastlog* log, int severity, size_t bytes_max, int* result);
+FASTLOG_API char* fastlog_reserve(struct fastlog_log* log, int severity, size_t bytes_max, int* result);
 /* The first `bytes` of the room are the message. FASTLOG_ERROR_ARGUMENT: nothing is reserved, or less than that. */
-FASTLOG_API int fastlog_commit(struct fastlog* log, size_t bytes);
-FASTLOG_API void fastlog_cancel(struct fastlog* log);
+FASTLOG_API int fastlog_commit(struct fastlog_log* log, size_t bytes);
+FASTLOG_API void fastlog_cancel(struct fastlog_log* log);
 
 enum fastlog_level {
   FASTLOG_ACCEPTED = 0, /* a daemon lives and has it */
@@ -109,7 +110,7 @@ enum fastlog_level {
 /* Waits until everything has reached `level` whose call had returned before, of all threads. `timeout_ms` negative: no
  * limit. FASTLOG_ERROR_TIMEOUT; FASTLOG_ERROR_REFUSED: the daemon has refused some of it since the last flush;
  * FASTLOG_ERROR_CLOSED: the daemon could not be reached by this thread, or another thread has not reached it again. */
-FASTLOG_API int fastlog_flush(struct fastlog* log, int level, int timeout_ms);
+FASTLOG_API int fastlog_flush(struct fastlog_log* log, int level, int timeout_ms);
 
 /* What this log has done, as of now. */
 struct fastlog_counts {
@@ -119,15 +120,15 @@ struct fastlog_counts {
   uint32_t shared;  /* of those, how many write into shared memory */
   uint64_t reserved[4];
 };
-FASTLOG_API int fastlog_get_counts(struct fastlog* log, struct fastlog_counts* counts);
+FASTLOG_API int fastlog_get_counts(struct fastlog_log* log, struct fastlog_counts* counts);
 
 /* The daemon stores what it has been given; this waits for nothing but, up to a second, for a daemon that is restarting, where
  * something is left to hand over. FASTLOG_ERROR_CLOSED: it did not come, and that is lost. `log` may be NULL. */
-FASTLOG_API int fastlog_close(struct fastlog* log);
+FASTLOG_API int fastlog_close(struct fastlog_log* log);
 
 /* What the last failed fastlog_open of this thread was about, for people, with NULL; with a log, why its last attempt to
  * connect this thread failed. Never NULL. Valid until the thread's next call. */
-FASTLOG_API const char* fastlog_error(const struct fastlog* log);
+FASTLOG_API const char* fastlog_error(const struct fastlog_log* log);
 
 #ifdef __cplusplus
 }

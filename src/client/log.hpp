@@ -1,4 +1,4 @@
-// What a struct fastlog is: its settings and its threads' producers.
+// What a struct fastlog_log is: its settings and its threads' producers.
 #pragma once
 
 #include <cstdint>

@@ -7,8 +7,8 @@
 #include "client/fields.hpp"
 #include "client/log.hpp"
 
-struct fastlog {
-  explicit fastlog(fastlogd::client::Settings settings) : log(std::move(settings)) {}
+struct fastlog_log {
+  explicit fastlog_log(fastlogd::client::Settings settings) : log(std::move(settings)) {}
 
   fastlogd::client::Log log;
 };
@@ -59,7 +59,7 @@ Settings settings_of(const fastlog_options& options) {
 
 }  // namespace
 
-int fastlog_open(const fastlog_options* options, fastlog** log) {
+int fastlog_open(const fastlog_options* options, fastlog_log** log) {
   if (log == nullptr) return FASTLOG_ERROR_ARGUMENT;
   *log = nullptr;
   const fastlog_options defaults = FASTLOG_OPTIONS_INIT;
@@ -67,7 +67,7 @@ int fastlog_open(const fastlog_options* options, fastlog** log) {
   last_error = check(*options);
   if (!last_error.empty()) return FASTLOG_ERROR_ARGUMENT;
   try {
-    auto made = std::make_unique<fastlog>(settings_of(*options));
+    auto made = std::make_unique<fastlog_log>(settings_of(*options));
     const std::string& error = made->log.mine()->error();
     if (!error.empty() && (options->flags & FASTLOG_CONNECT_LATER) == 0) {
       last_error = error;
@@ -80,7 +80,7 @@ int fastlog_open(const fastlog_options* options, fastlog** log) {
   }
 }
 
-int fastlog_write(fastlog* log, int severity, const char* message, size_t bytes) {
+int fastlog_write(fastlog_log* log, int severity, const char* message, size_t bytes) {
   if (severity < 0 || severity > 7 || log == nullptr) return FASTLOG_ERROR_ARGUMENT;
   Producer* const producer = log->log.mine();
   int result = FASTLOG_OK;
@@ -91,7 +91,7 @@ int fastlog_write(fastlog* log, int severity, const char* message, size_t bytes)
   return producer->commit(static_cast<std::uint8_t>(severity), 0, bytes);
 }
 
-int fastlog_write_fields(fastlog* log, int severity, const fastlog_field* fields, size_t count,
+int fastlog_write_fields(fastlog_log* log, int severity, const fastlog_field* fields, size_t count,
                          const char* message, size_t bytes) {
   if (count == 0) return fastlog_write(log, severity, message, bytes);
   if (severity < 0 || severity > 7 || log == nullptr) return FASTLOG_ERROR_ARGUMENT;
@@ -110,7 +110,7 @@ int fastlog_write_fields(fastlog* log, int severity, const fastlog_field* fields
                           data + 1 + bytes);
 }
 
-char* fastlog_reserve(fastlog* log, int severity, size_t bytes_max, int* result) {
+char* fastlog_reserve(fastlog_log* log, int severity, size_t bytes_max, int* result) {
   int ignored = FASTLOG_OK;
   int& why = result != nullptr ? *result : ignored;
   why = FASTLOG_ERROR_ARGUMENT;
@@ -120,18 +120,18 @@ char* fastlog_reserve(fastlog* log, int severity, size_t bytes_max, int* result)
   return log->log.mine()->reserve(bytes_max, why);
 }
 
-int fastlog_commit(fastlog* log, size_t bytes) {
+int fastlog_commit(fastlog_log* log, size_t bytes) {
   if (log == nullptr) return FASTLOG_ERROR_ARGUMENT;
   Producer* const producer = log->log.mine();
   if (!producer->has_reserved() || bytes > producer->reserved_bytes()) return FASTLOG_ERROR_ARGUMENT;
   return producer->commit(reserved_severity, 0, bytes);
 }
 
-void fastlog_cancel(fastlog* log) {
+void fastlog_cancel(fastlog_log* log) {
   if (log != nullptr) log->log.mine()->cancel();
 }
 
-int fastlog_flush(fastlog* log, int level, int timeout_ms) {
+int fastlog_flush(fastlog_log* log, int level, int timeout_ms) {
   if (log == nullptr || level < FASTLOG_ACCEPTED || level > FASTLOG_SYNCED) return FASTLOG_ERROR_ARGUMENT;
   try {
     return log->log.flush(level, deadline_of(timeout_ms));
@@ -140,20 +140,20 @@ int fastlog_flush(fastlog* log, int level, int timeout_ms) {
   }
 }
 
-int fastlog_get_counts(fastlog* log, fastlog_counts* counts) {
+int fastlog_get_counts(fastlog_log* log, fastlog_counts* counts) {
   if (log == nullptr || counts == nullptr) return FASTLOG_ERROR_ARGUMENT;
   *counts = log->log.counts();
   return FASTLOG_OK;
 }
 
-int fastlog_close(fastlog* log) {
+int fastlog_close(fastlog_log* log) {
   if (log == nullptr) return FASTLOG_OK;
-  const std::unique_ptr<fastlog> closed(log);
+  const std::unique_ptr<fastlog_log> closed(log);
   return closed->log.finish(std::chrono::steady_clock::now() + kCloseWaitMax) ? FASTLOG_OK
                                                                               : FASTLOG_ERROR_CLOSED;
 }
 
-const char* fastlog_error(const fastlog* log) {
+const char* fastlog_error(const fastlog_log* log) {
   if (log == nullptr) return last_error.c_str();
-  return const_cast<fastlog*>(log)->log.mine()->error().c_str();
+  return const_cast<fastlog_log*>(log)->log.mine()->error().c_str();
 }

@@ -48,7 +48,7 @@ def library() -> ctypes.CDLL:
 
 
 class Log:
-    """One struct fastlog of this process."""
+    """One struct fastlog_log of this process."""
 
     def __init__(self, daemon: Daemon, flags: int = 0, ring_bytes: int = 0, wait_ms_max: int = 0, socket: str = ""):
         self.handle = ctypes.c_void_p()

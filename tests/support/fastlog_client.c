@@ -20,7 +20,7 @@
 
 enum { MARKED = 256 };
 
-static struct fastlog* log_;
+static struct fastlog_log* log_;
 static _Atomic uint64_t* returned_;
 static uint64_t records_, bytes_, rate_;
 static unsigned flags_;

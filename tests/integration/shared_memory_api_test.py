@@ -1,0 +1,116 @@
+"""What fastlog.h and its C++ headers promise beside delivery: fields, formatting in place, no system call, no allocation."""
+
+import ctypes
+import os
+import re
+import shlex
+import signal
+import subprocess
+
+from support import fastlog
+from support.daemon import BIN, Daemon, eventually
+from support.fastlog import Client
+from support.source_tree import ROOT
+
+LIBRARY = BIN.parent / "lib"
+
+
+def test_fields_are_found_by_their_names(daemon: Daemon):
+    with fastlog.opened(daemon) as log:
+        assert log.write_fields({b"user": b"me", b"path": b'a"b\\c]d'}, b"logged in") == fastlog.OK
+        assert log.write_fields({b"user": b"you"}, b"") == fastlog.OK
+        assert log.write_fields({}, b"without") == fastlog.OK
+        assert log.write_fields({b"bad name": b"x"}, b"never") == fastlog.ARGUMENT
+        assert log.flush() == fastlog.OK
+    assert daemon.cat() == [b"logged in", b"", b"without"]
+    assert daemon.cat("user=me") == [b"logged in"] and daemon.cat('path=a"b\\c]d') == [b"logged in"]
+
+
+def test_a_message_is_formatted_in_its_place(daemon: Daemon):
+    with fastlog.opened(daemon) as log:
+        room, result = log.reserve(100)
+        assert room and result == fastlog.OK
+        assert log.write(b"in between") == fastlog.FULL, "the thread's next call is to be commit or cancel"
+        ctypes.memmove(room, b"formatted, and more", 19)
+        assert log.commit(101) == fastlog.ARGUMENT
+        assert log.commit(9) == fastlog.OK
+        assert log.commit(9) == fastlog.ARGUMENT, "nothing is reserved"
+        assert log.reserve(100)[0]
+        log.cancel()
+        assert log.reserve(1 << 20) == (None, fastlog.TOO_LARGE)
+        assert log.write(b"after") == fastlog.OK
+        assert log.flush() == fastlog.OK
+        assert (log.counts().written, log.counts().dropped) == (2, 2)
+    assert daemon.cat() == [b"formatted", b"after"]
+
+
+def test_arguments_that_cannot_be_are_refused(daemon: Daemon):
+    with fastlog.opened(daemon) as log:
+        assert log.write(b"x", severity=8) == log.write(b"x", severity=-1) == fastlog.ARGUMENT
+        assert log.flush(level=3) == fastlog.ARGUMENT
+    assert fastlog.Log(daemon, flags=1 << 20).opened == fastlog.ARGUMENT
+    assert fastlog.library().fastlog_close(None) == fastlog.OK
+
+
+def test_the_time_of_the_call_is_kept_if_wanted(daemon: Daemon):
+    with fastlog.opened(daemon, flags=fastlog.TIMES) as log:
+        assert log.write(b"x") == fastlog.OK
+        assert log.flush() == fastlog.OK
+    record, = daemon.cat_json()
+    assert record["sender_time"] <= record["time"]
+
+
+def test_a_call_makes_no_system_call(daemon: Daemon, folder):
+    """Of 200,000 calls at 50,000 a second, between the two lines that the program writes. What a look at a daemon that
+    seems to stand still costs, or a bell for one that fell asleep, must be seldom."""
+    trace = folder / "trace"
+    client = Client(daemon, records=200_000, rate=50_000, flags=fastlog.MARKED,
+                    prefix=("strace", "-f", "-o", str(trace)))
+    assert client.result()["dropped"] == 0
+    text = trace.read_text()
+    calls = text.split('"begin\\n"')[1].split('"end\\n"')[0].splitlines()[1:-1]
+    names = [re.match(r"\d+ +(?:<\.\.\. )?(\w+)", line)[1] for line in calls if not line.endswith("---")]
+    print(len(names), set(names))
+    assert len(names) < 200, f"{len(names)} in 200,000 calls: {set(names)}"
+
+
+def test_a_call_allocates_nothing(daemon: Daemon, folder):
+    counter, counts = folder / "malloc_counter.so", folder / "counts"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", str(counter), str(ROOT / "tests/support/malloc_counter.c")],
+                   check=True)
+    client = Client(daemon, threads=2, rate=20_000, LD_PRELOAD=str(counter), MALLOC_COUNTS=str(counts))
+    eventually(lambda: min(client.returned()) > 1000)
+    found = []
+    for calls in (0, 50_000):
+        before = client.returned()
+        eventually(lambda calls=calls, before=before: client.returned()[0] >= before[0] + calls, timeout=60)
+        counts.unlink(missing_ok=True)
+        client.process.send_signal(signal.SIGUSR2)
+        found.append(eventually(lambda: counts.exists() and counts.read_text().endswith("end 0\n") and counts.read_text()))
+    client.kill()
+    assert sum(int(line.split()[-1]) for line in found[0].splitlines()) > 0, "connecting allocates, and is counted"
+    assert sum(int(line.split()[-1]) for line in found[1].splitlines()) == 0, found[1]
+
+
+def test_the_cpp_example_does_what_it_says(daemon: Daemon, folder):
+    flags = shlex.split(f"-I{ROOT}/include -L{LIBRARY} -lfastlog -lfmt -Wl,-rpath,{LIBRARY}")
+    for compiler in ("g++", "clang++-19"):
+        program = folder / compiler
+        if subprocess.run(["which", compiler], capture_output=True).returncode != 0:
+            continue
+        subprocess.run([compiler, "-std=c++20", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror",
+                        "-DSPDLOG_FMT_EXTERNAL", str(ROOT / "docs/examples/log.cpp"), *flags, "-o", str(program)], check=True)
+        subprocess.run([str(program)], check=True, env={**os.environ, "FASTLOG_SOCKET": daemon.listener("app")["path"]})
+        records = daemon.cat_json()[-5:]
+        assert [record["message"] for record in records] == [
+            "plain", "97 of 100 are in use", "x" * 5000, "logged in", "disk sda is full"]
+        assert [record["severity"] for record in records] == ["info", "warning", "info", "notice", "err"]
+        assert daemon.cat("logger=app")[-1] == b"disk sda is full" and daemon.cat("user=me")[-1] == b"logged in"
+
+
+def test_the_header_is_c(folder):
+    source = folder / "header.c"
+    source.write_text("#include <fastlog/fastlog.h>\nstruct fastlog_options options = FASTLOG_OPTIONS_INIT;\n")
+    for standard in ("c99", "c11", "c17"):
+        subprocess.run(["cc", f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only",
+                        f"-I{ROOT}/include", str(source)], check=True)
