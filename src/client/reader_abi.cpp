@@ -47,6 +47,7 @@ int guarded(std::string& text, Work work) noexcept {
     try {
       text = error.what();
     } catch (...) {
+      text.clear();  // no memory for the text, either
     }
     return FASTLOG_ERROR_SYSTEM;
   }

@@ -93,8 +93,9 @@ std::optional<std::string> Symbols::name(std::uintptr_t address) const {
     return demangled(names_.c_str() + std::prev(behind)->name);
   }
   Dl_info info{};
-  if (::dladdr(reinterpret_cast<const void*>(address), &info) == 0 || info.dli_sname == nullptr)
-    return std::nullopt;
+  const auto* const place =
+      reinterpret_cast<const void*>(address);  // NOLINT(performance-no-int-to-ptr): asked as a number
+  if (::dladdr(place, &info) == 0 || info.dli_sname == nullptr) return std::nullopt;
   return demangled(info.dli_sname);
 }
 

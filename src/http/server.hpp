@@ -61,7 +61,7 @@ struct PeerCredentials {
 };
 
 struct ServerLimits {
-  std::size_t header_bytes_max = 8 * 1024;
+  std::size_t header_bytes_max = std::size_t{8} * 1024;
   std::size_t body_bytes_max = 1024;  ///< of bodies that are read and ignored
   unsigned connections_max = 64;      ///< one more closes the oldest idle one; if none is idle it hears 503
   std::chrono::milliseconds request_timeout{
