@@ -51,6 +51,11 @@ def allow(daemon: Daemon, who: str) -> Daemon:
     return daemon
 
 
+def has_loaded_the_profiler(daemon: Daemon) -> bool:
+    """What the first request for a profile does, just before the profile begins."""
+    return "libprofiler" in pathlib.Path(f"/proc/{daemon.process.pid}/maps").read_text()
+
+
 @pytest.fixture
 def library():
     if not ctypes.util.find_library("profiler"):
@@ -102,13 +107,14 @@ def test_who_may_changes_with_the_configuration(daemon):
 
 def test_a_cpu_profile_shows_where_time_goes_while_the_daemon_goes_on(idle_daemon, folder, library):
     daemon = allow(idle_daemon, "http").start()
-    assert "libprofiler" not in pathlib.Path(f"/proc/{daemon.process.pid}/maps").read_text()
+    assert not has_loaded_the_profiler(daemon)
     load = Load(daemon.connect, rate=1e9, count=100_000_000)
     load.start()
     answers = []
     thread = threading.Thread(target=lambda: answers.append(by_port(daemon, PROFILE + "?seconds=3")))
     thread.start()
-    eventually(lambda: by_control(daemon, PROFILE + "?seconds=1")[0] == 409)  # one at a time
+    eventually(lambda: has_loaded_the_profiler(daemon))
+    assert by_control(daemon, PROFILE + "?seconds=1")[0] == 409  # one at a time
     scrapes = 0
     while thread.is_alive():
         before = time.monotonic()
@@ -149,7 +155,8 @@ def test_a_stop_does_not_wait_for_a_profile(idle_daemon, library):
     answers = []
     thread = threading.Thread(target=lambda: answers.append(by_port(daemon, PROFILE + "?seconds=300")))
     thread.start()
-    eventually(lambda: by_control(daemon, PROFILE + "?seconds=1")[0] == 409)
+    eventually(lambda: has_loaded_the_profiler(daemon))
+    assert by_control(daemon, PROFILE + "?seconds=1")[0] == 409
     before = time.monotonic()
     assert daemon.stop() == 0
     assert time.monotonic() - before < 20
