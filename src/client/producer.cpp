@@ -233,15 +233,19 @@ int Producer::commit_to_socket(Priority priority, std::uint32_t message_start, s
 int Producer::send_batch() {
   const auto limit = settings_->wait_ms_max == 0 ? Deadline::max()
                                                  : steady_clock::now() + milliseconds(settings_->wait_ms_max);
-  const std::ptrdiff_t n = link_.send_some(buffer_);
-  bool sent =
-      n > 0 && link_.send(std::string_view(buffer_).substr(static_cast<std::size_t>(n)), Deadline::max());
+  bool sent = false;
   int result = FASTLOG_OK;
-  if (n == 0 && settings_->drops()) {
-    result = FASTLOG_ERROR_FULL;
-  } else if (n == 0) {
-    sent = link_.send(buffer_, limit);
-    if (!sent && !link_.is_broken() && steady_clock::now() >= limit) result = FASTLOG_ERROR_TIMEOUT;
+  {
+    const std::lock_guard sending(sending_);
+    const std::ptrdiff_t n = link_.send_some(buffer_);
+    if (n > 0) {
+      sent = link_.send(std::string_view(buffer_).substr(static_cast<std::size_t>(n)), Deadline::max());
+    } else if (n == 0 && settings_->drops()) {
+      result = FASTLOG_ERROR_FULL;
+    } else if (n == 0) {
+      sent = link_.send(buffer_, limit);
+      if (!sent && !link_.is_broken() && steady_clock::now() >= limit) result = FASTLOG_ERROR_TIMEOUT;
+    }
   }
   buffer_.clear();
   if (sent || result == FASTLOG_ERROR_FULL) return result;

@@ -144,6 +144,8 @@ class Producer {
   std::uint64_t dropped_untold_ = 0;  ///< while nobody read the count in the ring
 
   std::mutex slow_;
+  std::mutex
+      sending_;  ///< without shared memory: a BATCH and another thread's FLUSH don't mix; taken after slow_
   Link link_;
   std::uint64_t stored_ = 0;  ///< as this link's daemon has said
   std::uint64_t synced_ = 0;

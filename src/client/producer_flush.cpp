@@ -44,7 +44,10 @@ int Producer::flush_once(int level, Deadline deadline) {
     wire::append_flush(message, number,
                        level == FASTLOG_SYNCED ? wire::Wanted::synced : wire::Wanted::stored);
   }
-  if (!link_.send(message, deadline)) return FASTLOG_ERROR_CLOSED;
+  {
+    const std::lock_guard sending(sending_);
+    if (!link_.send(message, deadline)) return FASTLOG_ERROR_CLOSED;
+  }
   return listen_until(level, number, deadline);
 }
 

@@ -231,7 +231,7 @@ def test_what_a_client_had_committed_when_it_hung_up_is_stored(daemon: Daemon):
     producer = Producer(daemon)
     producer.memory[0:8] = struct.pack("<Q", producer.frame(0, b"last words", 1))
     producer.socket.close()
-    daemon.quiesce(received=1)
+    eventually(lambda: daemon.metrics().sum("fastlogd_open_connections") == 0)
     assert daemon.cat() == [b"last words"]
 
 
