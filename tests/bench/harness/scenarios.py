@@ -61,7 +61,7 @@ class Sizes:
         return cls(True, 64 << 20, 256 << 20, 100_000, 20_000, 0.25, 200_000)
 
 
-def _collect(scenario: Scenario, makers: list[Callable[[], Contender]]) -> Scenario:
+def collect(scenario: Scenario, makers: list[Callable[[], Contender]]) -> Scenario:
     """Adds the contenders that this machine has; the others are listed with the reason."""
     for make in makers:
         try:
@@ -73,7 +73,7 @@ def _collect(scenario: Scenario, makers: list[Callable[[], Contender]]) -> Scena
     return scenario
 
 
-def _append(parent_arguments: list[str], mode: str, *options: str) -> Callable[[pathlib.Path], Run]:
+def append_tool(parent_arguments: list[str], mode: str, *options: str) -> Callable[[pathlib.Path], Run]:
     return lambda parent: tool_round(parent, "append_tool", mode, *parent_arguments, *options)
 
 
@@ -88,13 +88,13 @@ def append_burst(sizes: Sizes) -> Scenario:
         "stream's own threads, until the last record is readable; preparing and sealing segments goes on meanwhile.",
         "records", "one append or memcpy (every 64th); for ring+appender the hand-over of one block of 64 records",
         [
-            Contender("memcpy, helper", "MADV_HUGEPAGE, populated ahead", _append(size, "memcpy")),
-            Contender("writer", "segments of 256 MiB, MADV_HUGEPAGE, populated ahead", _append(size, "writer")),
-            Contender("ring+appender", "segments of 256 MiB (default), blocks of 64", _append(size, "appender")),
+            Contender("memcpy, helper", "MADV_HUGEPAGE, populated ahead", append_tool(size, "memcpy")),
+            Contender("writer", "segments of 256 MiB, MADV_HUGEPAGE, populated ahead", append_tool(size, "writer")),
+            Contender("ring+appender", "segments of 256 MiB (default), blocks of 64", append_tool(size, "appender")),
             Contender("ring+appender, large segments", f"segments of {sizes.burst_bytes // 2 >> 20} MiB, blocks of 64",
-                      _append(size, "appender", *large)),
-            Contender("memcpy, no helper", "MADV_HUGEPAGE", _append(size, "memcpy", "--no-populate")),
-            Contender("writer, no helper", "segments of 256 MiB, MADV_HUGEPAGE", _append(size, "writer", "--no-populate")),
+                      append_tool(size, "appender", *large)),
+            Contender("memcpy, no helper", "MADV_HUGEPAGE", append_tool(size, "memcpy", "--no-populate")),
+            Contender("writer, no helper", "segments of 256 MiB, MADV_HUGEPAGE", append_tool(size, "writer", "--no-populate")),
         ],
         [
             Pair("writer", "memcpy, helper", 0.35, 0.5),
@@ -115,7 +115,7 @@ def sustained(sizes: Sizes) -> Scenario:
             free = shutil.disk_usage(parent).free
             if free < keep + 6 * segment:
                 raise Unavailable(f"{free >> 30} GiB are free, {(keep + 6 * segment) >> 30} are needed")
-            return _append(options, mode, *more)(parent)
+            return append_tool(options, mode, *more)(parent)
         return run
 
     return Scenario(
@@ -128,28 +128,6 @@ def sustained(sizes: Sizes) -> Scenario:
                    checked("appender", "--durable")),
          Contender("disk", "pwrite 1 MiB, fdatasync per file", checked("disk"))],
         [Pair("ring+appender", "disk")])
-
-
-def in_process(sizes: Sizes) -> Scenario:
-    def contender(name: str, mode: str, setup: str) -> Contender:
-        return Contender(name, setup,
-                         lambda parent: tool_round(parent, "inprocess_tool", mode, "--messages", str(sizes.in_process)))
-
-    def quill() -> Contender:
-        said = subprocess.run([tool("inprocess_tool"), "--help"], capture_output=True, text=True).stdout
-        if "quill" not in said:
-            raise Unavailable("the build found no quill (find_package)")
-        return contender("quill", "quill", "bounded queue")
-
-    return _collect(Scenario(
-        "inprocess", "128-byte messages inside one process, one logging thread",
-        "Until the last message is readable in the log or in the file; nobody syncs.", "messages",
-        "one call to log (every eighth)",
-        [contender("ring+appender", "ring", "one ring entry per message, segments of 256 MiB"),
-         contender("spdlog async", "spdlog", 'queue of 8192, block when full, pattern "%v"'),
-         contender("write(2)", "write", "one write per message, O_APPEND")],
-        [Pair("ring+appender", "spdlog async"), Pair("ring+appender", "write(2)"), Pair("ring+appender", "quill")]),
-        [quill])
 
 
 def _over_sockets(scenario: Scenario, transport: str, header: str, messages: int,
@@ -341,7 +319,6 @@ ALL: dict[str, Callable[[Sizes], Scenario]] = {
     "ring": ring,
     "append": append_burst,
     "sustained": sustained,
-    "inprocess": in_process,
     "stream": unix_stream,
     "syslog": unix_stream_syslog,
     "datagram": unix_datagram,
