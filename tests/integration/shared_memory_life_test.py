@@ -68,15 +68,16 @@ def test_a_killed_daemon_loses_nothing(daemon: Daemon):
     seed = random.randrange(1 << 32)
     print("seed", seed)
     moments = random.Random(seed)
-    client = Client(daemon, threads=2, records=300_000, size=100, rate=60_000)
-    for _ in range(6):
-        time.sleep(moments.random())
+    # As fast as they can: what the daemon has copied and not yet published is what a kill could take.
+    client = Client(daemon, threads=2, records=600_000, size=400)
+    for _ in range(4):
+        time.sleep(0.05 + moments.random() * 0.15)
         daemon.kill()
         daemon.start()
     result = client.result()
     assert (result["flushed"], result["closed"], result["dropped"]) == (0, 0, 0)
     for numbers in fastlog.numbers(daemon).values():
-        assert set(numbers) == set(range(1, 300_001))
+        assert set(numbers) == set(range(1, 600_001))
         print("twice:", len(numbers) - len(set(numbers)))
 
 
