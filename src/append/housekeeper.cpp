@@ -21,11 +21,6 @@ constexpr std::chrono::milliseconds kRound{250};
 constexpr std::uint64_t kPopulateFirst = 16 * limits::kMiB;
 constexpr std::size_t kPopulateStep = 2 * limits::kMiB;
 
-bool is_full(const Error& error) {
-  return error.code == std::errc::no_space_on_device ||
-         error.code == std::error_code(EDQUOT, std::system_category());
-}
-
 segment::WriteMethod ordinary_method(const StreamOptions& options) {
   return options.write == WriteBy::pwrite ? segment::WriteMethod::pwrite : segment::WriteMethod::mapping;
 }
@@ -59,7 +54,7 @@ Result<> Housekeeper::prepare_first() {
   for (;;) {
     auto done = prepare_one();
     update_gauges();
-    if (done || !is_full(done.error())) return done;
+    if (done || !is_disk_trouble(done.error())) return done;
     if (!make_room(done.error(), options_.current())) return {};
   }
 }
@@ -126,6 +121,7 @@ Result<> Housekeeper::prepare_one() {
   partners_.counters.segments_prepared.add();
   partners_.counters.disk_full.store(false, std::memory_order_release);
   if (!partners_.supply.put(segment.get())) spare_ = std::move(segment);
+  if (partners_.describe && partners_.describe()) partners_.describe = nullptr;
   return {};
 }
 
@@ -153,7 +149,7 @@ void Housekeeper::populate(LiveSegment& segment) {
 /// may still have open what was deleted: time first, then the next.
 bool Housekeeper::make_room(const Error& error, const StreamOptions& options) {
   const std::int64_t now = monotonic_ns();
-  if (is_full(error) && options.when_full == WhenFull::delete_oldest && now >= next_removal_ns_ &&
+  if (is_no_room(error) && options.when_full == WhenFull::delete_oldest && now >= next_removal_ns_ &&
       sealed_.free_up(request_.segment_bytes)) {
     next_removal_ns_ = now + kRetryInterval;
     return true;

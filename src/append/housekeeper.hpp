@@ -41,11 +41,13 @@ class Housekeeper {
     AppendCounters& counters;
     const AppenderCpu& appender;
     bool populate_ahead = true;
+    /// Says in LOCK where this log's files are, where the start could not: tried again with each new segment.
+    std::function<Result<>()> describe = {};
   };
   Housekeeper(Partners partners, const segment::RecoveryReport& recovered, segment::Uuid boot_id);
 
   /// Makes the first segment ready, on the caller's thread, so that a start can say what is wrong with the directory.
-  /// A full disk is no error here: the housekeeper goes on trying.
+  /// A full or failing disk is no error here: the housekeeper goes on trying, and the counters say why.
   [[nodiscard]] Result<> prepare_first();
   void start(const std::string& stream);
   /// After the appender has ended: seals what is retired, removes what was never used, ends the thread.

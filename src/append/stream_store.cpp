@@ -49,6 +49,7 @@ Result<segment::RecoveryReport> recover(FileSystem& files, const StreamOptions& 
   auto recovered = segment::recover(files, options.directory, lock.log_uuid());
   if (!recovered) return recovered;
   report(options.directory, recovered->notes);
+  recovered->notes.insert(recovered->notes.begin(), check.notes.begin(), check.notes.end());
   if (check.unknown_from && check.unknown_from->value < recovered->next_sequence) {
     recovered->gaps.push_back({.reason = ingress::LossReason::durability_unknown,
                                .first = *check.unknown_from,
@@ -85,7 +86,18 @@ class StreamStore::Parts {
     if (!ended) control.unlink_files();  // opened and never stopped: nobody else would
   }
 
+  /// LOCK is a courtesy to readers and to the next start: a disk that can't take it now is no reason not to log.
+  Result<> describe() {
+    return lock.describe(files, control.control_path(), control.wait_path(), recovered.log_uuid);
+  }
+
   Result<> build(const Environment& environment) {
+    const auto described = describe();
+    if (!described) {
+      if (!is_disk_trouble(described.error())) return described;
+      diag::warning("stream {}: {}; until it can be written nobody outside the daemon finds the running log",
+                    name, described.error().message());
+    }
     auto house_bell = make_doorbell();
     auto ahead_bell = make_doorbell();
     auto data = ring::WakeSignal::create();
@@ -103,7 +115,8 @@ class StreamStore::Parts {
         log_start(recovered), std::move(*data));
     housekeeper = std::make_unique<Housekeeper>(
         Housekeeper::Partners{files, options, control, supply, live, *housekeeper_bell, *demand, counters,
-                              appender_cpu, environment.populate_ahead},
+                              appender_cpu, environment.populate_ahead,
+                              described ? std::function<Result<>()>() : [this] { return describe(); }},
         recovered, segment::current_boot_id());
     sync = std::make_unique<SyncThread>(
         SyncThread::Partners{files, options, live, control, *demand, fail_over, progress,
@@ -184,11 +197,6 @@ Result<std::unique_ptr<StreamStore>> StreamStore::open(std::shared_ptr<const Str
   control->set_committed(LogPosition::of(recovered->next_index, 0));
   control->set_durable(LogPosition::of(recovered->next_index, 0));
   control->set_oldest(recovered->oldest);
-  if (auto done = lock->describe(files, control->control_path(), control->wait_path(), recovered->log_uuid);
-      !done) {
-    control->unlink_files();
-    return done.error();
-  }
   auto parts = std::make_unique<Parts>(std::move(options), files, std::move(*lock), std::move(*control),
                                        std::move(*recovered));
   if (auto done = parts->build(environment); !done) return done.error();

@@ -174,6 +174,15 @@ Result<std::size_t> FileSystem::append(int fd, std::span<const std::byte> bytes)
   return static_cast<std::size_t>(n);
 }
 
+bool is_no_room(const Error& error) {
+  return error.code == std::errc::no_space_on_device ||
+         error.code == std::error_code(EDQUOT, std::system_category());
+}
+
+bool is_disk_trouble(const Error& error) {
+  return is_no_room(error) || error.code == std::errc::io_error;
+}
+
 FileSystem& posix_file_system() {
   static PosixFileSystem instance;
   return instance;

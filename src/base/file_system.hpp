@@ -55,6 +55,12 @@ class FileSystem {
   [[nodiscard]] virtual Result<std::uint64_t> free_bytes(const std::string& path) = 0;
 };
 
+/// The disk or its file system could not: no room (ENOSPC, EDQUOT) or an error of the device (EIO). That may pass, unlike
+/// what one may not do, or what does not exist.
+[[nodiscard]] bool is_disk_trouble(const Error& error);
+/// Of these: no room.
+[[nodiscard]] bool is_no_room(const Error& error);
+
 /// The real one. Stateless, lives as long as the program.
 [[nodiscard]] FileSystem& posix_file_system();
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "segment/log_reader_state.hpp"
+#include "segment/unsealed_scan.hpp"
 
 namespace fastlogd::segment {
 namespace {
@@ -20,8 +21,22 @@ std::uint64_t LogReader::State::limit() const {
   const std::uint64_t end = cursor_->end_offset();
   if (!control_) return end;
   const LogPosition committed = control_->committed();
-  if (index_ < committed.segment()) return end;
+  if (index_ < committed.segment()) return left_unfinished() ? trusted_end() : end;
   return index_ == committed.segment() ? std::min(end, committed.offset()) : 0;
+}
+
+/// A start brings the segments of earlier runs in order, unless the disk did not let it.
+bool LogReader::State::left_unfinished() const {
+  return !cursor_->trailer() && cursor_->header().epoch != control_->epoch();
+}
+
+/// Nobody vouches for what lies behind the first frame that is not valid. It stays as it is until the next start.
+std::uint64_t LogReader::State::trusted_end() const {
+  if (trusted_ && trusted_->segment() == index_) return trusted_->offset();
+  auto cursor = SegmentCursor::open(*files_, directory_, index_, Access::pread);
+  if (!cursor) return kHeaderBytes;
+  trusted_ = LogPosition::of(index_, scan_unsealed(*files_, *cursor).valid_end);
+  return trusted_->offset();
 }
 
 void LogReader::State::go_to(std::uint64_t index) {

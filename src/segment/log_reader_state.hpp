@@ -67,6 +67,8 @@ class LogReader::State {
   void check_control();
   /// How far the open segment may be read now.
   [[nodiscard]] std::uint64_t limit() const;
+  [[nodiscard]] bool left_unfinished() const;
+  [[nodiscard]] std::uint64_t trusted_end() const;
   void go_to(std::uint64_t index);
   [[nodiscard]] bool open_quietly(std::uint64_t index);
   /// previous(): the DATA or GAP frame at `at`; false if it contradicts itself.
@@ -95,9 +97,10 @@ class LogReader::State {
   Access access_;
   std::optional<ControlReader> control_;
   std::optional<SegmentCursor> cursor_;
-  std::uint64_t index_ = 0;            ///< segment to be read; cursor_ may not be open yet
-  bool placed_ = false;                ///< index_ is meant; otherwise start at the oldest
-  bool gap_due_ = false;               ///< seek() found its segment gone: say so
+  std::uint64_t index_ = 0;                     ///< segment to be read; cursor_ may not be open yet
+  bool placed_ = false;                         ///< index_ is meant; otherwise start at the oldest
+  bool gap_due_ = false;                        ///< seek() found its segment gone: say so
+  mutable std::optional<LogPosition> trusted_;  ///< trusted_end() of the segment it was last asked of
   LogPosition seen_;                   ///< committed position when next() last looked, before any limit()
   Sequence expected_;                  ///< next sequence number; 0: unknown
   std::vector<std::uint64_t> behind_;  ///< previous(): frames still to be given out, newest last

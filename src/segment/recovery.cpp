@@ -23,13 +23,14 @@ class Recovery {
   Result<RecoveryReport> run() {
     for (const auto step : {&Recovery::remove, &Recovery::close, &Recovery::set_aside}) {
       for (FilePlan& file : plan_.files) {
-        if (auto done = (this->*step)(file); !done) return done.error();
+        if (auto done = (this->*step)(file); !done && !leave(file, done.error())) return done.error();
       }
     }
     return conclude(plan_);
   }
 
  private:
+  [[nodiscard]] bool leave(FilePlan& file, const Error& error) const;
   Result<> remove(FilePlan& file);
   Result<> close(FilePlan& file);
   Result<> set_aside(FilePlan& file);
@@ -43,6 +44,20 @@ class Recovery {
   RecoveryPlan plan_;
 };
 
+/// Whether a start may go on although this file can't be brought in order. Readers would take a segment of another log for
+/// one of ours; all others they can tell by themselves.
+bool Recovery::leave(FilePlan& file, const Error& error) const {
+  if (!is_disk_trouble(error)) return false;
+  const bool foreign = file.header.segment_bytes != 0 && file.header.log_uuid != plan_.log_uuid;
+  if (file.fate == Fate::set_aside && foreign) return false;
+  file.trouble = fmt::format("left as it is, to be {} by the next start: {}",
+                             file.fate == Fate::remove      ? "removed"
+                             : file.fate == Fate::set_aside ? "set aside"
+                                                            : "finished",
+                             error.message());
+  return true;
+}
+
 Result<> Recovery::remove(FilePlan& file) {
   return file.fate == Fate::remove ? files_.unlink(path_of(file)) : Result<>{};
 }
@@ -54,7 +69,9 @@ Result<> Recovery::set_aside(FilePlan& file) {
   for (int i = 1; files_.status(to).has_value(); ++i) to = fmt::format("{}.damaged-{}", from, i);
   if (auto done = files_.rename(from, to); !done) return done;
   file.why = fmt::format("set aside as {}: {}", to, file.why);
-  return files_.sync_directory(plan_.directory);
+  const auto synced = files_.sync_directory(plan_.directory);
+  // A power loss may take the new name: the next start finds it as this one has.
+  return synced || is_disk_trouble(synced.error()) ? Result<>{} : synced;
 }
 
 /// A sealed segment is read-only; if its trailer is damaged it has to be written again.
@@ -78,17 +95,27 @@ Result<> Recovery::close(FilePlan& file) {
 }
 
 /// Keeps a copy of the torn tail beside the segment, then zeroes it: a stale frame must not come back to life.
-/// Without space for the copy the tail stays where it is, and the trailer says so.
+/// What the disk does not let be copied or zeroed stays where it is, and the trailer says so.
 Result<> Recovery::save_torn(FilePlan& file, int fd) {
   const auto aside = copy_aside(file, fd);
   if (!aside) {
-    if (aside.error().code != std::errc::no_space_on_device) return aside.error();
-    file.why += " stays in it: no space to save it aside";
+    if (!is_disk_trouble(aside.error())) return aside.error();
+    file.why += is_no_room(aside.error())
+                    ? " stays in it: no space to save it aside"
+                    : " stays in it, it can't be saved aside: " + aside.error().message();
+    file.trailer.state = TrailerState::damaged;
+    return {};
+  }
+  const auto zeroed = zero(fd, file.scan.valid_end, file.scan.torn_bytes);
+  if (!zeroed) {
+    if (!is_disk_trouble(zeroed.error())) return zeroed.error();
+    file.why +=
+        fmt::format(" stays in it, it can't be zeroed: {}; a copy is {}", zeroed.error().message(), *aside);
     file.trailer.state = TrailerState::damaged;
     return {};
   }
   file.why = fmt::format("cut {}, kept as {}", file.why, *aside);
-  return zero(fd, file.scan.valid_end, file.scan.torn_bytes);
+  return {};
 }
 
 Result<> Recovery::zero(int fd, std::uint64_t from, std::uint64_t bytes) {

@@ -43,9 +43,10 @@ struct RecoveryReport {
   LogPosition oldest;  ///< start of the oldest segment; of next_index if there is none
 };
 
-/// Run with the directory locked and nobody writing. `known_log` is what LOCK says. Fails only if the
-/// directory can't be read or a file can't be set aside; damaged content never fails it. Running it twice
-/// gives the same answer.
+/// Run with the directory locked and nobody writing. `known_log` is what LOCK says. Fails only if the directory can't be
+/// read, if files may not be changed, or if another log's segment stays among them; damaged content never fails it. What a
+/// disk refuses (EIO, no room) leaves that file as it is, with a note; the report says what is trusted of it all the same,
+/// readers find no more in it, and the next start tries again. Running it twice gives the same answer.
 [[nodiscard]] Result<RecoveryReport> recover(FileSystem& files, const std::string& directory,
                                              const std::optional<Uuid>& known_log);
 

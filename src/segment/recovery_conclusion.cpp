@@ -19,6 +19,7 @@ class Conclusion {
     for (const FilePlan& file : plan_.files) {
       if (!file.why.empty() && file.fate != Fate::remove)
         report_.notes.push_back({file.name, file.why, file.damage()});
+      if (!file.trouble.empty()) report_.notes.push_back({file.name, file.trouble, true});
       if (file.damage()) report_.gaps.push_back(Gap{.reason = ingress::LossReason::damaged});
     }
     repeat_untold_gap();

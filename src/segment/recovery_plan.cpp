@@ -126,7 +126,11 @@ Result<> Planner::examine(FilePlan& file) {
     return {};
   }
   auto cursor = SegmentCursor::open(files_, plan_.directory, file.index, Access::pread);
-  if (!cursor) return cursor.error();
+  if (!cursor) {
+    if (!is_bad_segment(cursor.error())) return cursor.error();
+    set_aside(file, cursor.error().message());
+    return {};
+  }
   if (cursor->trailer()) {
     examine_sealed(file, *cursor);
   } else {
@@ -222,7 +226,7 @@ Result<> Planner::look_behind_the_end() {
   plan_.told_sequence = last->scan.told_sequence;
   if (last->fate != Fate::keep || last->trailer.state != TrailerState::damaged) return {};
   auto cursor = SegmentCursor::open(files_, plan_.directory, last->index, Access::pread);
-  if (!cursor) return cursor.error();
+  if (!cursor) return is_disk_trouble(cursor.error()) ? Result<>{} : cursor.error();
   cursor->read_ahead(limits::kPageBytes);
   plan_.told_sequence = look_behind(*cursor, last->trailer.end_offset).told_sequence;
   return {};

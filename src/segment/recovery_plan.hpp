@@ -31,7 +31,8 @@ inline constexpr std::size_t kFates = 6;
 struct FilePlan {
   std::string name;
   Fate fate = Fate::keep;
-  std::string why;  ///< in words; empty: as a clean stop leaves it
+  std::string why;      ///< in words; empty: as a clean stop leaves it
+  std::string trouble;  ///< why the disk did not let it become that; the next start tries again
   std::uint64_t index = 0;
   std::uint64_t disk_bytes = 0;
 

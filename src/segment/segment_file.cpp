@@ -24,6 +24,10 @@ Result<PreparedSegment> fill_temporary(FileSystem& files, const PrepareRequest& 
                                        const std::string& temporary) {
   PreparedSegment segment;
   auto fd = files.open(temporary, O_RDWR | O_CREAT | O_EXCL, kActiveMode);
+  if (!fd && fd.error().code == std::errc::file_exists) {  // of an attempt before, which could not remove it
+    if (auto done = files.unlink(temporary); !done) return done.error();
+    fd = files.open(temporary, O_RDWR | O_CREAT | O_EXCL, kActiveMode);
+  }
   if (!fd) return fd.error();
   segment.fd = std::move(*fd);
   if (auto done = files.allocate(segment.fd.get(), 0, request.segment_bytes); !done) {

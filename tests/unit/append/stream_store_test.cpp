@@ -6,10 +6,12 @@
 
 #include <gtest/gtest.h>
 
+#include "segment/control_file.hpp"
 #include "segment/log_reader.hpp"
 #include "segment/segment_file.hpp"
 #include "segment/verify.hpp"
 #include "support/faulty_file_system.hpp"
+#include "support/log_builder.hpp"
 #include "support/store_harness.hpp"
 #include "support/temp_directory.hpp"
 
@@ -211,7 +213,7 @@ TEST(StreamStore, LeavesNoControlFilesWhenItCannotOpen) {
     const TempDirectory directory;
     const TempDirectory runtime("/dev/shm");
     test::FaultyFileSystem files;
-    files.fail(op, EIO, 1, 1);  // of LOCK
+    files.fail(op, EROFS, 1, 1);  // of LOCK
     const auto options = options_in(directory);
     const auto store = StreamStore::open(std::make_shared<const StreamOptions>(options),
                                          {.files = files, .runtime_directory = runtime.path()});
@@ -227,7 +229,7 @@ TEST(StreamStore, SaysWhichFileCouldNotBePrepared) {
     const TempDirectory directory;
     test::FaultyFileSystem files;
     // LOCK is written and synced first.
-    files.fail(op, EIO, op == test::Op::write || op == test::Op::sync ? 2 : 1);
+    files.fail(op, EACCES, op == test::Op::write || op == test::Op::sync ? 2 : 1);
     const auto options = options_in(directory);
     const auto store = StreamStore::open(std::make_shared<const StreamOptions>(options),
                                          {.files = files, .runtime_directory = "/dev/shm"});
@@ -235,6 +237,93 @@ TEST(StreamStore, SaysWhichFileCouldNotBePrepared) {
     EXPECT_TRUE(store.error().message().starts_with(segment::segment_path(options.directory, 1)))
         << store.error().message();
   }
+}
+
+class DiskTrouble : public ::testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(, DiskTrouble, ::testing::Values(EIO, ENOSPC, EDQUOT));
+
+TEST_P(DiskTrouble, AtTheFirstSegmentIsWaitedFor) {
+  for (const test::Op op : {test::Op::open, test::Op::allocate, test::Op::write, test::Op::sync,
+                            test::Op::rename, test::Op::sync_directory, test::Op::map}) {
+    const TempDirectory directory;
+    test::FaultyFileSystem files;
+    const bool of_lock_too = op == test::Op::open || op == test::Op::write || op == test::Op::sync;
+    files.fail(op, GetParam(), of_lock_too ? 2 : 1);
+    const auto options = options_in(directory);
+    auto store = StreamStore::open(std::make_shared<const StreamOptions>(options),
+                                   {.files = files, .runtime_directory = "/dev/shm"});
+    ASSERT_TRUE(store.has_value()) << store.error().message();
+    StoreHarness harness(std::move(*store));
+    EXPECT_TRUE(harness.store->counters().disk_full.load());
+    EXPECT_EQ(harness.store->counters().prepare_error.load(), GetParam());
+    harness.define_source(0, {.identifier = "x"});
+    harness.send(numbered(0, 100));
+    files.heal();
+    ASSERT_TRUE(harness.wait_until_stored(100));
+    EXPECT_FALSE(harness.store->counters().disk_full.load());
+    auto reader = LogReader::open(options.directory, segment::Access::mapped);
+    ASSERT_TRUE(reader.has_value());
+    EXPECT_TRUE(reader->live());
+    EXPECT_EQ(read_all(*reader), numbered(0, 100));
+    harness.stop();
+    expect_sound(options.directory);
+  }
+}
+
+// LOCK is described as soon as the disk takes something.
+TEST_P(DiskTrouble, AtTheTextOfLockIsNoReasonNotToStart) {
+  for (const test::Op op : {test::Op::write, test::Op::sync}) {
+    const TempDirectory directory;
+    test::FaultyFileSystem files;
+    files.fail(op, GetParam());
+    const auto options = options_in(directory);
+    auto store = StreamStore::open(std::make_shared<const StreamOptions>(options),
+                                   {.files = files, .runtime_directory = "/dev/shm"});
+    ASSERT_TRUE(store.has_value()) << store.error().message();
+    StoreHarness harness(std::move(*store));
+    harness.define_source(0, {.identifier = "x"});
+    harness.send(numbered(0, 100));
+    if (op == test::Op::write) {
+      EXPECT_FALSE(segment::ControlReader::open(options.directory).has_value());
+    }
+    files.heal();
+    ASSERT_TRUE(harness.wait_until_stored(100));
+    EXPECT_TRUE(segment::ControlReader::open(options.directory).has_value());
+    EXPECT_EQ(segment::look_at_lock(options.directory).log_uuid, harness.store->recovery().log_uuid);
+    harness.stop();
+    expect_sound(options.directory);
+  }
+}
+
+// They are counted with recovery's own, and health judges by that.
+TEST(StreamStore, RemembersWhatTheComparisonWithTheDiskFound) {
+  class NoDirect : public test::PassingFileSystem {
+    Result<UniqueFd> open(const std::string& path, int flags, mode_t mode) override {
+      if ((flags & O_DIRECT) != 0) return Error{std::error_code(EINVAL, std::system_category()), "open"};
+      return test::PassingFileSystem::open(path, flags, mode);
+    }
+  } files;
+  const TempDirectory directory;
+  const auto options = options_in(directory);
+  test::LogBuilder log(options.directory);
+  log.begin();
+  log.add_records(5);
+  const StoreHarness harness(options, files);
+  ASSERT_EQ(harness.store->recovery().notes.size(), 1U);
+  EXPECT_NE(harness.store->recovery().notes.front().text.find("can't be compared with the disk"),
+            std::string::npos);
+}
+
+// What an interrupted attempt to prepare a segment has left is in nobody's way.
+TEST(StreamStore, PreparesASegmentAlthoughItsTemporaryCouldNotBeRemoved) {
+  const TempDirectory directory;
+  test::FaultyFileSystem files;
+  files.fail(test::Op::allocate, EIO, 1, 1);
+  files.fail(test::Op::unlink, EIO, 1, 1);
+  StoreHarness harness(options_in(directory), files);
+  harness.define_source(0, {.identifier = "x"});
+  harness.send(numbered(0, 10));
+  EXPECT_TRUE(harness.wait_until_stored(10));
 }
 
 }  // namespace
