@@ -50,9 +50,10 @@ struct AppendCounters {
   // sync thread
   Counter syncs;  ///< fdatasync calls, failed ones included
   DurationHistogram sync_duration;
-  Counter sync_wishes_settled;  ///< of sync_wishes: durable now, or refused
-  Counter fail_overs;           ///< failures behind which the log became durable again
-  SharedCounter sync_errors;    ///< sync thread and housekeeper
+  Counter sync_wishes_settled;                 ///< of sync_wishes: durable now, or refused
+  Counter fail_overs;                          ///< failures behind which the log became durable again
+  SharedCounter sync_errors;                   ///< sync thread and housekeeper
+  std::atomic<std::int64_t> sync_began_ns{0};  ///< since when the sync thread syncs, monotonic; 0: it doesn't
   // housekeeper
   Counter segments_prepared;
   Counter segments_sealed;
@@ -60,6 +61,9 @@ struct AppendCounters {
   Counter housekeeping_errors;
   std::atomic<std::uint64_t> disk_bytes{0};
   std::atomic<std::uint64_t> segments{0};
+  std::atomic<std::uint64_t> set_aside_files{
+      0};  ///< what starts have set aside or cut, as of the last minute
+  std::atomic<std::uint64_t> set_aside_bytes{0};
   std::atomic<bool> store_failed{
       false};  ///< sync thread: a sync or store failed, and nothing has become durable since
   std::atomic<bool> disk_full{false};  ///< the last attempt to prepare a segment failed

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::int64_t kRetryInterval = 250 * kNanosPerMilli;
 constexpr std::int64_t kRetentionInterval = kNanosPerSecond;
+constexpr std::int64_t kCountInterval = 60 * kNanosPerSecond;
 constexpr std::int64_t kBurstEnd = 250 * kNanosPerMilli;  // no segment was taken for so long
 constexpr std::chrono::milliseconds kRound{250};
 constexpr std::uint64_t kPopulateFirst = 16 * limits::kMiB;
@@ -91,6 +92,10 @@ void Housekeeper::do_work() {
   if (const std::int64_t now = monotonic_ns(); now >= next_retention_ns_) {
     next_retention_ns_ = now + kRetentionInterval;
     sealed_.apply_retention(options_.current().retention, unsealed_bytes());
+    if (now >= next_count_ns_) {
+      next_count_ns_ = now + kCountInterval;
+      count_set_aside();
+    }
   }
   update_gauges();
 }
@@ -254,6 +259,22 @@ void Housekeeper::remove_unused() {
 
 std::uint64_t Housekeeper::unsealed_bytes() const {
   return partners_.live.size() * request_.segment_bytes;
+}
+
+/// Nobody but the operator removes them, so nobody else can tell when they are gone.
+void Housekeeper::count_set_aside() {
+  const auto names = partners_.files.list(directory_);
+  if (!names) return;
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+  for (const std::string& name : *names) {
+    if (!segment::is_set_aside(name)) continue;
+    ++files;
+    if (const auto info = partners_.files.status(directory_ + "/" + name))
+      bytes += static_cast<std::uint64_t>(info->st_blocks) * 512;  // stat(2): units of 512 bytes
+  }
+  partners_.counters.set_aside_files.store(files, std::memory_order_relaxed);
+  partners_.counters.set_aside_bytes.store(bytes, std::memory_order_relaxed);
 }
 
 void Housekeeper::update_gauges() {

@@ -68,6 +68,7 @@ class Housekeeper {
   [[nodiscard]] bool make_room(const Error& error, const StreamOptions& options);
   void remove_unused();
   void update_gauges();
+  void count_set_aside();
   [[nodiscard]] std::uint64_t unsealed_bytes() const;
 
   Partners partners_;
@@ -78,6 +79,7 @@ class Housekeeper {
   std::shared_ptr<LiveSegment> spare_;  ///< prepared, but the supply had no free slot
   std::int64_t retry_at_ns_ = 0;
   std::int64_t next_retention_ns_ = 0;
+  std::int64_t next_count_ns_ = 0;
   std::uint64_t rolls_seen_ = 0;
   std::int64_t burst_until_ns_ = 0;   ///< as far as the rolls seen so far tell
   std::int64_t next_removal_ns_ = 0;  ///< of segments that a full disk may cost; 0: the last one helped

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "append/active_mapping.hpp"
 #include "append/housekeeper.hpp"
 #include "append/mapping_facts.hpp"
 #include "append/populator.hpp"
@@ -156,6 +157,7 @@ class StreamStore::Parts {
   AppendCounters counters;
   StreamProgress progress;
   LiveSegments live;
+  ActiveMapping facts;
   SegmentSupply supply;
   FailOver fail_over;
   AppenderCpu appender_cpu;
@@ -279,7 +281,7 @@ StoreStatus StreamStore::status() const {
   const auto active = parts_->live.find(status.committed.segment());
   status.durability = in_force(parts_->options.load()->durability.mode, active.get());
   if (active) {
-    const MappingFacts facts = mapping_facts(active->file.mapping.data());
+    const MappingFacts facts = parts_->facts.of(*active);
     status.write = segment::name_of(active->file.method);
     status.huge_pages = facts.huge_pages;
     status.map_sync = facts.map_sync;

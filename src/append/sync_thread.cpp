@@ -131,7 +131,10 @@ void SyncThread::round(const Durability& durability) {
   now.target = partners_.control.committed();  // before fdatasync: what comes later waits for the next round
   last_round_ns_ = monotonic_ns();
   if (state_ == State::sound) {
-    if (sync_segments(now.target)) {
+    partners_.counters.sync_began_ns.store(last_round_ns_, std::memory_order_relaxed);
+    const bool synced = sync_segments(now.target);
+    partners_.counters.sync_began_ns.store(0, std::memory_order_relaxed);
+    if (synced) {
       advance(now);
     } else {
       fail(durability);

@@ -3,6 +3,48 @@
 #include <fmt/format.h>
 
 namespace fastlogd::daemon {
+namespace {
+
+constexpr std::int64_t kLongSync = 10;  // seconds
+
+void judge_durability(const Condition::Stream& stream, Health& health) {
+  if (stream.store_failed) {
+    // Neither a new segment nor waiting has helped so far; a new process looks at the disk afresh.
+    health.alive = false;
+    health.reasons.push_back(
+        fmt::format("stream {}: a sync or a store has failed; nothing is durable since then", stream.name));
+  } else if (stream.fail_overs > 0) {
+    health.reasons.push_back(
+        fmt::format("stream {}: {} of its segments failed to sync, {} records may not be on disk; the disk "
+                    "needs a look",
+                    stream.name, stream.fail_overs, stream.unknown_records));
+  }
+  if (stream.sync_seconds >= kLongSync) {
+    // Alive: a new process would wait for the same disk, and the records that come meanwhile are taken.
+    health.reasons.push_back(
+        fmt::format("stream {}: a sync has been under way for {} s; nothing becomes durable meanwhile",
+                    stream.name, stream.sync_seconds));
+  }
+}
+
+void judge_files(const Condition::Stream& stream, Health& health) {
+  if (stream.damage_found > 0) {
+    health.reasons.push_back(
+        fmt::format("stream {}: the last start found damage or missing segments ({} lines of its log say "
+                    "which); fastlogctl gaps names what is lost",
+                    stream.name, stream.damage_found));
+  }
+  if (!stream.prepare_error.empty()) {
+    health.reasons.push_back(
+        fmt::format("stream {}: no further segment can be prepared: {}", stream.name, stream.prepare_error));
+  }
+  if (stream.text_failing) {
+    health.reasons.push_back(
+        fmt::format("stream {}: the text file falls behind, an error is in its way", stream.name));
+  }
+}
+
+}  // namespace
 
 Health judge(const Condition& condition) {
   Health health;
@@ -11,31 +53,8 @@ Health judge(const Condition& condition) {
     health.reasons.push_back(fmt::format("thread {}: no duty cycle is completed any more", thread));
   }
   for (const Condition::Stream& stream : condition.streams) {
-    if (stream.store_failed) {
-      // Neither a new segment nor waiting has helped so far; a new process looks at the disk afresh.
-      health.alive = false;
-      health.reasons.push_back(
-          fmt::format("stream {}: a sync or a store has failed; nothing is durable since then", stream.name));
-    } else if (stream.fail_overs > 0) {
-      health.reasons.push_back(
-          fmt::format("stream {}: {} of its segments failed to sync, {} records may not be on disk; the disk "
-                      "needs a look",
-                      stream.name, stream.fail_overs, stream.unknown_records));
-    }
-    if (stream.damage_found > 0) {
-      health.reasons.push_back(
-          fmt::format("stream {}: the last start found damage or missing segments ({} lines of its log say "
-                      "which); fastlogctl gaps names what is lost",
-                      stream.name, stream.damage_found));
-    }
-    if (!stream.prepare_error.empty()) {
-      health.reasons.push_back(fmt::format("stream {}: no further segment can be prepared: {}", stream.name,
-                                           stream.prepare_error));
-    }
-    if (stream.text_failing) {
-      health.reasons.push_back(
-          fmt::format("stream {}: the text file falls behind, an error is in its way", stream.name));
-    }
+    judge_durability(stream, health);
+    judge_files(stream, health);
   }
   if (!condition.config_error.empty()) {
     health.reasons.push_back(

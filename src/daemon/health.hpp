@@ -14,6 +14,7 @@ struct Condition {
     bool store_failed = false;  ///< and nothing has become durable since
     std::string prepare_error;  ///< why no further segment can be prepared; empty: one can
     bool text_failing = false;
+    std::int64_t sync_seconds = 0;      ///< how long a sync has been under way; 0: none is
     std::uint64_t fail_overs = 0;       ///< failures that were overcome
     std::uint64_t unknown_records = 0;  ///< stored, and perhaps not on disk, because of them
     std::uint64_t damage_found = 0;     ///< by the last start: damage, missing segments

@@ -3,6 +3,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/clock.hpp"
 #include "base/diagnostics.hpp"
 
 namespace fastlogd::daemon {
@@ -19,6 +20,11 @@ Error in_stream(const std::string& name, const Error& error) {
 std::string prepare_error(const append::AppendCounters& counters) {
   if (!counters.disk_full.load(std::memory_order_acquire)) return {};
   return std::system_category().message(counters.prepare_error.load(std::memory_order_relaxed));
+}
+
+std::int64_t sync_seconds(const append::AppendCounters& counters) {
+  const std::int64_t began = counters.sync_began_ns.load(std::memory_order_relaxed);
+  return began == 0 ? 0 : (monotonic_ns() - began) / kNanosPerSecond;
 }
 
 }  // namespace
@@ -206,6 +212,7 @@ std::vector<Condition::Stream> Streams::conditions() const {
          .store_failed = counters.store_failed.load(std::memory_order_relaxed),
          .prepare_error = prepare_error(counters),
          .text_failing = stream->text && stream->text->counters->failing.load(std::memory_order_relaxed),
+         .sync_seconds = sync_seconds(counters),
          .fail_overs = counters.fail_overs.value(),
          .unknown_records = counters.unknown_durability.value(),
          .damage_found = findings(*stream->store).damage_notes});

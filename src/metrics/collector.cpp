@@ -12,6 +12,8 @@
 namespace fastlogd::metrics {
 namespace {
 
+using append::AppendCounters;
+
 constexpr std::array<const char*, append::kDropReasons> kAppendDropReasons = {"segment_full", "store_failed",
                                                                               "shutdown"};
 constexpr std::array<const char*, ingest::kDropReasons> kIngestDropReasons = {"ring_full", "shutdown",
@@ -53,13 +55,14 @@ void append_by_listener(Family family, const ByListener& sums, Families& to) {
   std::move(family).append_to(to);
 }
 
-struct ListenerMetric {
+template <class Counters>
+struct Metric {
   const char* name;
   const char* help;
-  Counter ingest::ListenerCounters::* counter;
+  Counter Counters::* counter;
 };
 
-constexpr ListenerMetric kListenerMetrics[] = {
+constexpr Metric<ingest::ListenerCounters> kListenerMetrics[] = {
     {"fastlogd_received_bytes_total", "Bytes read from sockets.", &ingest::ListenerCounters::received_bytes},
     {"fastlogd_truncated_records_total", "Records cut at limits.record_bytes_max.",
      &ingest::ListenerCounters::truncated_records},
@@ -86,47 +89,34 @@ constexpr ListenerMetric kListenerMetrics[] = {
     {"fastlogd_accept_errors_total", "Failed accept calls.", &ingest::ListenerCounters::accept_errors},
 };
 
-struct StreamMetric {
-  const char* name;
-  const char* help;
-  Counter append::AppendCounters::* counter;
-};
-
-constexpr StreamMetric kStreamMetrics[] = {
+constexpr Metric<AppendCounters> kStreamMetrics[] = {
     {"fastlogd_stored_bytes_total", "Frame bytes written into segments, headers included.",
-     &append::AppendCounters::stored_bytes},
+     &AppendCounters::stored_bytes},
     {"fastlogd_stored_message_bytes_total", "Bytes of the stored messages alone.",
-     &append::AppendCounters::message_bytes},
-    {"fastlogd_gap_frames_total", "GAP frames written.", &append::AppendCounters::gap_frames},
+     &AppendCounters::message_bytes},
+    {"fastlogd_gap_frames_total", "GAP frames written.", &AppendCounters::gap_frames},
     {"fastlogd_segment_rolls_total", "Times the appender went on in the next segment.",
-     &append::AppendCounters::rolls},
+     &AppendCounters::rolls},
     {"fastlogd_segment_waits_total", "Appender cycles that found no prepared segment.",
-     &append::AppendCounters::waits_for_segment},
+     &AppendCounters::waits_for_segment},
     {"fastlogd_appender_duty_cycles_total", "Duty cycles of the appender, idle ones included.",
-     &append::AppendCounters::duty_cycles},
-    {"fastlogd_appender_parks_total", "Times the appender went to sleep.", &append::AppendCounters::parks},
-    {"fastlogd_syncs_total", "fdatasync calls on segments.", &append::AppendCounters::syncs},
+     &AppendCounters::duty_cycles},
+    {"fastlogd_appender_parks_total", "Times the appender went to sleep.", &AppendCounters::parks},
+    {"fastlogd_syncs_total", "fdatasync calls on segments.", &AppendCounters::syncs},
     {"fastlogd_fail_overs_total", "Failed segments behind which the log became durable again.",
-     &append::AppendCounters::fail_overs},
+     &AppendCounters::fail_overs},
     {"fastlogd_durability_unknown_records_total",
      "Stored records that may not be on disk, because a sync failed on them.",
-     &append::AppendCounters::unknown_durability},
+     &AppendCounters::unknown_durability},
     {"fastlogd_segments_prepared_total", "Segments made ready ahead of use.",
-     &append::AppendCounters::segments_prepared},
-    {"fastlogd_segments_sealed_total", "Segments sealed.", &append::AppendCounters::segments_sealed},
-    {"fastlogd_segments_removed_total", "Segments removed by retention.",
-     &append::AppendCounters::segments_removed},
+     &AppendCounters::segments_prepared},
+    {"fastlogd_segments_sealed_total", "Segments sealed.", &AppendCounters::segments_sealed},
+    {"fastlogd_segments_removed_total", "Segments removed by retention.", &AppendCounters::segments_removed},
     {"fastlogd_housekeeping_errors_total", "Failures to prepare, seal or remove a segment.",
-     &append::AppendCounters::housekeeping_errors},
+     &AppendCounters::housekeeping_errors},
 };
 
-struct TextFileMetric {
-  const char* name;
-  const char* help;
-  Counter follow::TextFileCounters::* counter;
-};
-
-constexpr TextFileMetric kTextFileMetrics[] = {
+constexpr Metric<follow::TextFileCounters> kTextFileMetrics[] = {
     {"fastlogd_text_lines_total", "Lines written to the text file.", &follow::TextFileCounters::lines},
     {"fastlogd_text_bytes_total", "Bytes written to the text file.", &follow::TextFileCounters::bytes},
     {"fastlogd_text_rotations_total", "Rotations of the text file.", &follow::TextFileCounters::rotations},
@@ -232,7 +222,7 @@ void Registry::Collector::collect_balance(Families& families) const {
 }
 
 void Registry::Collector::collect_listeners(Families& families) const {
-  for (const ListenerMetric& metric : kListenerMetrics) {
+  for (const auto& metric : kListenerMetrics) {
     ByListener sums;
     for (const Listener& listener : listeners) {
       sums[listener.labels] += static_cast<std::int64_t>((*listener.counters.*metric.counter).value());
@@ -285,15 +275,21 @@ void Registry::Collector::collect_streams(Families& families) const {
     for (const Stream& stream : streams) family.sample({{"stream", stream.name}}, value_of(*stream.counters));
     std::move(family).append_to(families);
   };
-  for (const StreamMetric& metric : kStreamMetrics) {
+  for (const auto& metric : kStreamMetrics) {
     per_stream(Family::counter(metric.name, metric.help),
                [&](const auto& counters) { return (counters.*metric.counter).value(); });
   }
   collect_durability(families);
-  per_stream(Family::gauge("fastlogd_segments", "Segment files of the stream."),
-             [](const auto& c) { return c.segments.load(std::memory_order_relaxed); });
-  per_stream(Family::gauge("fastlogd_disk_bytes", "Disk space the stream's segments take."),
-             [](const auto& c) { return c.disk_bytes.load(std::memory_order_relaxed); });
+  const auto gauge = [&](const char* name, const char* help, auto member) {
+    per_stream(Family::gauge(name, help),
+               [&](const auto& counters) { return (counters.*member).load(std::memory_order_relaxed); });
+  };
+  gauge("fastlogd_segments", "Segment files of the stream.", &AppendCounters::segments);
+  gauge("fastlogd_disk_bytes", "Disk space the stream's segments take.", &AppendCounters::disk_bytes);
+  gauge("fastlogd_set_aside_files", "Files that starts have set aside or cut off; yours to remove.",
+        &AppendCounters::set_aside_files);
+  gauge("fastlogd_set_aside_bytes", "Disk space of those; outside retention.",
+        &AppendCounters::set_aside_bytes);
   per_stream(Family::gauge("fastlogd_disk_full", "1 while no further segment can be prepared."),
              [](const auto& c) { return c.disk_full.load(std::memory_order_relaxed) ? 1 : 0; });
   auto mode = Family::gauge("fastlogd_stream_mode_info",
@@ -355,7 +351,7 @@ void Registry::Collector::collect_durability(Families& families) const {
 }
 
 void Registry::Collector::collect_text_files(Families& families) const {
-  for (const TextFileMetric& metric : kTextFileMetrics) {
+  for (const auto& metric : kTextFileMetrics) {
     std::map<std::string, std::uint64_t> sums;
     for (const TextFile& file : text_files) sums[file.stream] += (*file.counters.*metric.counter).value();
     auto family = Family::counter(metric.name, metric.help);

@@ -148,6 +148,11 @@ Result<> LogReader::State::seek_key(std::uint64_t segment, const BeforeKey& befo
   } else if (auto done = seek_near(*cursor_, limit(), before_or_at); !done) {
     return done;
   }
+  const std::uint64_t near = cursor_ ? cursor_->offset() : 0;
+  if (const bool gaps_count = !before(0, INT64_MAX); gaps_count && near != 0 && near % kBlockBytes == 0) {
+    // At the beginning of a block, which may begin with the key: GAP frames in front of it end the block before.
+    if (auto done = cursor_->seek_block(near - kBlockBytes); !done) return done;
+  }
   LogItem item;
   ReadStatus status = ReadStatus::item;
   std::optional<std::pair<LogPosition, Sequence>> first_gap;  // and what was expected behind it

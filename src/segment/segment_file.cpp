@@ -92,6 +92,13 @@ std::optional<std::uint64_t> parse_segment_name(std::string_view name) {
   return index;
 }
 
+bool is_set_aside(std::string_view name) {
+  constexpr std::size_t kBytes = kIndexDigits + kSuffix.size();
+  if (name.size() <= kBytes || !parse_segment_name(name.substr(0, kBytes))) return false;
+  const std::string_view rest = name.substr(kBytes);
+  return rest.starts_with(".damaged") || rest.starts_with(".torn-");
+}
+
 Result<std::vector<std::uint64_t>> list_segments(FileSystem& files, const std::string& directory) {
   auto names = files.list(directory);
   if (!names) return names.error();

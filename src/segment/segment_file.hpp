@@ -19,6 +19,9 @@ namespace fastlogd::segment {
 [[nodiscard]] std::string segment_path(const std::string& directory, std::uint64_t index);
 [[nodiscard]] std::optional<std::uint64_t> parse_segment_name(std::string_view name);
 
+/// What a start has set aside (`.damaged`) or copied before it cut it off (`.torn-`): no part of the log any more.
+[[nodiscard]] bool is_set_aside(std::string_view name);
+
 /// Indices of the files that bear a segment's name, ascending.
 [[nodiscard]] Result<std::vector<std::uint64_t>> list_segments(FileSystem& files,
                                                                const std::string& directory);

@@ -34,6 +34,14 @@ TEST(Health, IsDegradedWhileTheTextFileCanNotGoOn) {
   EXPECT_THAT(health_page(condition), StartsWith("degraded\nstream main: the text file falls behind"));
 }
 
+TEST(Health, IsDegradedWhileASyncDoesNotReturn) {
+  Condition condition;
+  condition.streams = {{.name = "main", .sync_seconds = 12}, {.name = "audit", .sync_seconds = 9}};
+  const Health health = judge(condition);
+  EXPECT_TRUE(health.alive) << "another process would wait for the same disk";
+  EXPECT_THAT(health.reasons, ElementsAre(HasSubstr("stream main: a sync has been under way for 12 s")));
+}
+
 TEST(Health, HasFailedWhenAStoreHasFailedForGood) {
   Condition condition;
   condition.streams = {{.name = "main", .store_failed = true}};

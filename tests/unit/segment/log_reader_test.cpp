@@ -222,6 +222,28 @@ TEST_P(LogReaderBy, SeeksEverySequenceAndTime) {
   EXPECT_EQ(item.record.sequence.value, 1U);
 }
 
+// The CHECKPOINT behind it has the time of the record before it.
+TEST_P(LogReaderBy, SeeksByTimeToAGapThatEndsTheBlockBefore) {
+  LogBuilder log(directory_.path(), 4 * limits::kMiB);
+  log.begin();
+  while (log.writer.offset() < kBlockBytes - 120'000) ASSERT_TRUE(log.add(std::string(50'000, 'x')));
+  constexpr std::uint64_t kGapBytes = kFrameHeaderBytes + sizeof(GapPayload);
+  const std::uint64_t left = next_block(log.writer.offset()) - log.writer.offset();
+  ASSERT_TRUE(log.add(std::string(left - kGapBytes - kFrameHeaderBytes, 'x')));
+  const auto asked = static_cast<std::int64_t>(test::kFirstTime + log.next_sequence);
+  ASSERT_TRUE(log.writer.append_gap({.reason = ingress::LossReason::ring_full, .count = 3, .to_ns = asked}));
+  ASSERT_EQ(log.writer.offset() % kBlockBytes, 0U);
+  log.add_records(10);
+  auto reader = open(directory_.path());
+  LogItem item;
+  ASSERT_TRUE(reader.seek_time(asked));
+  ASSERT_EQ(reader.next(item), ReadStatus::item);
+  ASSERT_EQ(item.kind, LogItem::Kind::gap);
+  EXPECT_EQ(item.gap.count, 3U);
+  ASSERT_EQ(reader.next(item), ReadStatus::item);
+  EXPECT_EQ(item.record.receive_time_ns, asked);
+}
+
 TEST_P(LogReaderBy, SeeksByKeyPastSegmentsItCannotUse) {
   LogBuilder log(directory_.path());
   for (int i = 0; i < 3; ++i) {
