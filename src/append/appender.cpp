@@ -85,14 +85,22 @@ std::size_t Appender::do_work() {
     fail_over();
   if (lost_) [[unlikely]]
     return 0;
-  if (roll_requested_.load(std::memory_order_relaxed) && roll(segment::OpenReason::rotate)) {
-    roll_requested_.store(false, std::memory_order_relaxed);
-    publish();
-  }
+  if (roll_requested_.load(std::memory_order_relaxed)) [[unlikely]]
+    roll_as_requested();
   std::size_t entries = 0;
   for (Input& input : inputs_) entries += drain(input);
   report_losses(monotonic_ns());
   return entries;
+}
+
+/// The request is taken first: whoever asks again once this roll shows asks for another one.
+void Appender::roll_as_requested() {
+  roll_requested_.store(false, std::memory_order_relaxed);
+  if (roll(segment::OpenReason::rotate)) {
+    publish();
+  } else {
+    roll_requested_.store(true, std::memory_order_relaxed);
+  }
 }
 
 bool Appender::any_data() {

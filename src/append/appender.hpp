@@ -114,6 +114,7 @@ class Appender {
   void tally(std::span<const ingress::Descriptor> messages);
   [[nodiscard]] bool wants_sync(const ingress::Descriptor& message) const;
   [[nodiscard]] bool roll(segment::OpenReason reason);
+  void roll_as_requested();
   void fail_over();
   void leave_lost();
   [[nodiscard]] bool is_given_up();

@@ -326,5 +326,18 @@ TEST(StreamStore, PreparesASegmentAlthoughItsTemporaryCouldNotBeRemoved) {
   EXPECT_TRUE(harness.wait_until_stored(10));
 }
 
+// Whoever sees that one roll is done may ask for the next: that is another request.
+TEST(StreamStore, RotatesAsOftenAsItIsAskedToOneBehindTheOther) {
+  const TempDirectory directory;
+  StoreHarness harness(options_in(directory));
+  const Counter& rolls = harness.store->counters().rolls;
+  for (std::uint64_t asked = 1; asked <= 200; ++asked) {
+    harness.store->rotate();
+    const std::int64_t deadline = monotonic_ns() + 30 * kNanosPerSecond;
+    while (rolls.value() < asked && monotonic_ns() < deadline) continue;
+    ASSERT_EQ(rolls.value(), asked);
+  }
+}
+
 }  // namespace
 }  // namespace fastlogd::append
