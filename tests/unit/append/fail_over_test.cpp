@@ -65,12 +65,9 @@ class FailingStore {
     wait_until_prepared();
   }
   void wait_until_prepared() const {
-    const auto prepared = [&] { return harness.store->counters().segments_prepared.value(); };
-    EXPECT_TRUE(eventually([&] {
-      const std::uint64_t now = prepared();
-      std::this_thread::sleep_for(milliseconds(30));
-      return now >= 3 && prepared() == now;
-    }));
+    constexpr std::uint64_t kAtRest = 4;  // one in use, two in the supply, a spare one
+    EXPECT_TRUE(
+        eventually([&] { return harness.store->counters().segments_prepared.value() == kAtRest; }, 30'000));
   }
   void send(int blocks = 1) {
     for (int i = 0; i < blocks; ++i) harness.send(std::vector<std::string>(kPerBlock, std::string(100, 'r')));
