@@ -27,6 +27,14 @@ add_library(fastlog_static STATIC ${objects})
 set_target_properties(fastlog_static PROPERTIES OUTPUT_NAME fastlog LINKER_LANGUAGE CXX
   ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 
+# What a program that links the static one links besides.
+set(FASTLOG_STATIC_NEEDS fmt isal stdc++ m)
+if(FASTLOGD_COVERAGE)
+  list(APPEND FASTLOG_STATIC_NEEDS gcov)
+endif()
+list(TRANSFORM FASTLOG_STATIC_NEEDS PREPEND -l OUTPUT_VARIABLE FASTLOG_STATIC_FLAGS)
+list(JOIN FASTLOG_STATIC_FLAGS " " FASTLOG_STATIC_FLAGS)
+
 # ".." once for each folder of the library directory (lib, or lib/x86_64-linux-gnu).
 string(REGEX REPLACE "[^/]+" ".." FASTLOG_UP "${CMAKE_INSTALL_LIBDIR}")
 

@@ -93,7 +93,7 @@ class StreamStore::Parts {
   }
 
   Result<> build(const Environment& environment) {
-    const auto described = describe();
+    auto described = describe();
     if (!described) {
       if (!is_disk_trouble(described.error())) return described;
       diag::warning("stream {}: {}; until it can be written nobody outside the daemon finds the running log",

@@ -27,7 +27,7 @@ std::array<char, kPayloadBytes> message() {
 }
 
 void copy_alone(benchmark::State& state) {
-  const SharedMemory memory = std::move(*SharedMemory::create(kCapacity));
+  const SharedMemory memory = *SharedMemory::create(kCapacity);
   const auto text = message();
   std::size_t at = 0;
   for (auto _ : state) {
@@ -49,7 +49,7 @@ void write_one(SharedProducer& producer, const std::array<char, kPayloadBytes>& 
 }
 
 void burst_that_fits(benchmark::State& state) {
-  const SharedMemory memory = std::move(*SharedMemory::create(kCapacity));
+  const SharedMemory memory = *SharedMemory::create(kCapacity);
   SharedProducer producer(memory.parts());
   SharedConsumer consumer(memory.parts());
   const auto text = message();
@@ -78,7 +78,7 @@ void consume(SharedConsumer& consumer) {
 void through_two_threads(benchmark::State& state) {
   const auto text = message();
   for (auto _ : state) {
-    const SharedMemory memory = std::move(*SharedMemory::create(kCapacity));
+    const SharedMemory memory = *SharedMemory::create(kCapacity);
     SharedProducer producer(memory.parts());
     SharedConsumer consumer(memory.parts());
     std::thread other([&] { consume(consumer); });

@@ -113,7 +113,7 @@ void read_on(SharedConsumer& consumer, std::vector<std::byte>& copy, Vandal& van
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 13) return 0;
-  static const SharedMemory memory = std::move(*SharedMemory::create(kCapacity));
+  static const SharedMemory memory = *SharedMemory::create(kCapacity);
   const SharedParts parts = memory.parts();
   parts.producer->written.store(0);
   parts.producer->dropped.store(0);

@@ -63,7 +63,7 @@ std::uint64_t consume(SharedConsumer& consumer) {
 }
 
 TEST(SharedTwoThreads, EveryRecordArrivesWholeAndInOrder) {
-  const SharedMemory memory = std::move(*SharedMemory::create(kCapacity));
+  const SharedMemory memory = *SharedMemory::create(kCapacity);
   SharedProducer producer(memory.parts());
   SharedConsumer consumer(memory.parts());
   std::thread other([&] { produce(producer); });
