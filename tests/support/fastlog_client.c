@@ -4,7 +4,8 @@
  * can); RECORDS 0: until it is killed. FILE is mapped: how many calls of each thread have returned FASTLOG_OK, one u64 a
  * thread, so that the number outlives the program. At the end everything is flushed to LEVEL (negative: nothing is), the
  * log is closed, and what the counts say is printed. FLAGS may hold 256: the calls alone, between two lines "begin" and
- * "end", so that what happens in them can be told apart. */
+ * "end", so that what happens in them can be told apart; "end" is followed by how often a record came more than PAUSE_NS
+ * after the one before it, because somebody else had the processor. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -18,7 +19,7 @@
 
 #include "fastlog/fastlog.h"
 
-enum { MARKED = 256 };
+enum { MARKED = 256, PAUSE_NS = 90000 }; /* a daemon that finds nothing sleeps after 100 us */
 
 static struct fastlog_log* log_;
 static _Atomic uint64_t* returned_;
@@ -54,14 +55,20 @@ static void* produce(void* argument) {
     if (write(1, "begin\n", 6) < 0) abort();
   }
   const int64_t start = now_ns();
+  uint64_t pauses = 0;
+  int64_t before = start;
   for (uint64_t number = 1; records_ == 0 || number <= records_; ++number) {
+    const int64_t last = before;
     wait_for_turn(start, number);
+    before = now_ns();
     const int head = snprintf(text, 64, "%lu:%" PRIu64 " ", thread, number);
     text[head] = 'x';
     const size_t bytes = bytes_ < (size_t)head ? (size_t)head : bytes_;
     if (fastlog_write(log_, FASTLOG_INFO, text, bytes) == FASTLOG_OK) atomic_fetch_add(&returned_[thread], 1);
+    if ((flags_ & MARKED) && now_ns() - last > PAUSE_NS) ++pauses;
   }
-  if ((flags_ & MARKED) && write(1, "end\n", 4) < 0) abort();
+  const int end = snprintf(text, 64, "end %" PRIu64 "\n", pauses);
+  if ((flags_ & MARKED) && write(1, text, (size_t)end) < 0) abort();
   free(text);
   return NULL;
 }
