@@ -15,11 +15,11 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from harness import durability, loggers, machine, report, scenarios  # noqa: E402
+from harness import durability, loggers, machine, report, scenarios, sizes  # noqa: E402
 from harness.paths import CORPUS, OUTPUT, ROOT, Unavailable  # noqa: E402
 
 
-SCENARIOS = scenarios.ALL | loggers.ALL | durability.ALL
+SCENARIOS = scenarios.ALL | loggers.ALL | sizes.ALL | durability.ALL
 
 
 def arguments() -> argparse.Namespace:
@@ -78,7 +78,7 @@ def selected(scenario: scenarios.Scenario, texts: list[str]) -> scenarios.Scenar
 
 def main() -> int:
     given = arguments()
-    sizes = scenarios.Sizes.small() if given.quick else scenarios.Sizes(sustained_bytes=given.sustained_gib << 30)
+    volumes = scenarios.Sizes.small() if given.quick else scenarios.Sizes(sustained_bytes=given.sustained_gib << 30)
     if not CORPUS.exists():
         print(f"no corpus at {CORPUS}; set FASTLOGD_CORPUS to a file of log lines", file=sys.stderr)
         return 1
@@ -90,7 +90,7 @@ def main() -> int:
     try:
         for name in given.benchmark or SCENARIOS:
             try:
-                scenario = selected(SCENARIOS[name](sizes), given.only)
+                scenario = selected(SCENARIOS[name](volumes), given.only)
             except Unavailable as reason:
                 print(f"\n{name}: not measured: {reason}", flush=True)
                 continue
@@ -117,6 +117,8 @@ def save(described: dict[str, str], results: list[report.Result], given: argpars
     if given.write_docs:
         texts = {result.scenario.name: report.headed(result, described, given.rounds, given.quick) for result in results}
         report.write_into(ROOT / "docs" / "benchmarks.md", texts, list(SCENARIOS))
+        if "sizes" in texts and sizes.PLOT.exists():
+            shutil.copy(sizes.PLOT, ROOT / "docs")
 
 
 if __name__ == "__main__":

@@ -119,13 +119,13 @@ def _pair_rows(result: Result) -> str:
 
 def markdown(result: Result) -> str:
     scenario = result.scenario
-    parts = [f"### {scenario.title}", scenario.what, _contender_rows(result)]
+    parts = [f"### {scenario.title}", scenario.what, "" if scenario.tables_alone else _contender_rows(result)]
     if scenario.calls:
         parts.append(f"Percentiles (medians over the rounds) are of: {scenario.calls}.")
     if scenario.tables:
         parts.append(scenario.tables(result.runs))
     parts += [_pair_rows(result), _in_force(result)]
-    setups = [f"- {contender.name}: {contender.setup}" for contender in scenario.contenders]
+    setups = [f"- {contender.name}: {contender.setup}" for contender in scenario.contenders if contender.setup]
     setups += [f"- {name}: **not measured**: {why}" for name, why in scenario.missing.items()]
     setups += [f"- {name}: **failed**: {' '.join(why.split())}" for name, why in result.errors.items()]
     parts.append("\n".join(setups))
@@ -168,6 +168,6 @@ def write_into(document: pathlib.Path, text_of: dict[str, str], order: list[str]
     """Puts each benchmark's text between the marks, in place of what it left there before; the others' stay."""
     before, rest = document.read_text().split(BEGIN, 1)
     old, after = rest.split(END, 1)
-    found = dict(re.findall(r"<!-- result: (\w+) -->\n(.*?)(?=<!-- result: |\Z)", old, re.DOTALL)) | text_of
+    found = dict(re.findall(r"<!-- result: ([\w-]+) -->\n(.*?)(?=<!-- result: |\Z)", old, re.DOTALL)) | text_of
     parts = [f"<!-- result: {name} -->\n{found[name].strip()}" for name in order if name in found]
     document.write_text("\n\n".join([before + BEGIN, *parts, END + after]))

@@ -42,6 +42,7 @@ class Scenario:
     pairs: list[Pair]
     missing: dict[str, str] = dataclasses.field(default_factory=dict)  # contender -> why it isn't there
     tables: Callable[[dict[str, list[Run | None]]], str] | None = None  # more than every scenario has
+    tables_alone: bool = False  # instead of the row for each contender
 
 
 @dataclasses.dataclass

@@ -31,8 +31,8 @@ class SharedRing : public ::testing::Test {
   SharedRing() : SharedRing(kCapacity) {}
   explicit SharedRing(std::size_t capacity) {
     memory_ = *SharedMemory::create(capacity);
-    theirs_ = *SharedMemory::open(UniqueFd(::dup(memory_.data_fd())), UniqueFd(::dup(memory_.consumer_page_fd())),
-                                  capacity);
+    theirs_ = *SharedMemory::open(UniqueFd(::dup(memory_.data_fd())),
+                                  UniqueFd(::dup(memory_.consumer_page_fd())), capacity);
     consumer_ = SharedConsumer(memory_.parts());
     producer_ = SharedProducer(theirs_.parts());
   }
