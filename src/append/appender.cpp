@@ -25,8 +25,10 @@ Appender::Appender(Partners partners, LogStart start, std::unique_ptr<ring::Wake
       options_(partners.options),
       next_sequence_(start.next_sequence),
       start_(std::move(start)),
+      clients_(std::move(start_.clients)),
       writer_(partners.files, partners.persist) {
   writer_.follow(start_.order);
+  clients_.make_room();
 }
 
 void Appender::attach(const RingEnd& end) {
@@ -159,12 +161,14 @@ bool Appender::store_block(Input& input, const ingress::EntryView& entry) {
   }
   const std::size_t first = input.resume_at;
   std::size_t at = first;
+  const bool stated = state_numbers(entry, first);
   const std::uint64_t from = writer_.offset();
-  for (; at < messages.size(); ++at) {
+  for (; stated && at < messages.size(); ++at) {
     if (!store_record(input, entry, messages[at])) break;
   }
   (void)settle();
   at -= std::exchange(taken_back_, 0);  // they are the last ones: every entry is a batch of its own
+  if (stated) stored_numbers(entry, at);
   tally(messages.subspan(first, at - first));
   partners_.counters.stored_bytes.add(writer_.offset() >= from ? writer_.offset() - from : writer_.offset());
   input.resume_at = at == messages.size() ? 0 : at;
@@ -206,7 +210,8 @@ bool Appender::store_record(Input& input, const ingress::EntryView& entry,
       ++next_sequence_;
       return true;
     }
-    if (!roll(segment::OpenReason::roll)) return false;
+    const auto at = static_cast<std::size_t>(&message - entry.descriptors().data());
+    if (!roll(segment::OpenReason::roll) || !state_numbers(entry, at)) return false;
   }
 }
 
@@ -222,7 +227,7 @@ bool Appender::drops_now() {
 }
 
 void Appender::drop_rest(Input& input, const ingress::EntryView& entry, DropReason reason) {
-  if (entry.header().kind != ingress::EntryKind::block) return;
+  if (!entry.is_block()) return;
   const std::size_t count = entry.header().descriptor_count - input.resume_at;
   partners_.counters.dropped_records[static_cast<std::size_t>(reason)].add(count);
   const ingress::LossReason why =
@@ -257,6 +262,7 @@ void Appender::begin(LiveSegment& next, segment::OpenReason reason) {
   starved_ = false;
   writer_.start(next.file, open, realtime_ns());
   for (const segment::Gap& gap : start_.gaps) (void)writer_.append_gap(gap);
+  repeat_clients(false);
   partners_.housekeeper.ring();
   partners_.populator.ring_once();
 }
@@ -278,6 +284,7 @@ bool Appender::roll(segment::OpenReason reason) {
 bool Appender::seal_active(std::uint64_t next_index) {
   if (active_ == nullptr) return true;
   if (!lost_) {
+    if (next_index == 0) repeat_clients(true);
     writer_.seal(next_index);
     if (!settle() && next_index != 0) return false;
   }

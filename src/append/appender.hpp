@@ -20,6 +20,7 @@
 #include "append/sync_demand.hpp"
 #include "base/clock.hpp"
 #include "base/snapshot.hpp"
+#include "record/client_numbers.hpp"
 #include "record/ingress.hpp"
 #include "record/progress.hpp"
 #include "ring/byte_ring.hpp"
@@ -50,6 +51,7 @@ struct LogStart {
   std::uint64_t previous_end_offset = 0;
   segment::TimeOrder order;
   std::vector<segment::Gap> gaps;  ///< to be written behind the first OPEN
+  ClientNumbers clients;           ///< likewise, and behind every other
 };
 
 /// Stamps, numbers, checksums and publishes. Never opens, allocates, maps or syncs a file, never waits for a client;
@@ -111,6 +113,9 @@ class Appender {
   [[nodiscard]] bool store_block(Input& input, const ingress::EntryView& entry);
   [[nodiscard]] bool store_record(Input& input, const ingress::EntryView& entry,
                                   const ingress::Descriptor& message);
+  [[nodiscard]] bool state_numbers(const ingress::EntryView& entry, std::size_t at);
+  void stored_numbers(const ingress::EntryView& entry, std::size_t end);
+  void repeat_clients(bool at_the_end);
   void tally(std::span<const ingress::Descriptor> messages);
   [[nodiscard]] bool wants_sync(const ingress::Descriptor& message) const;
   [[nodiscard]] bool roll(segment::OpenReason reason);
@@ -135,6 +140,8 @@ class Appender {
   std::vector<Input> inputs_;
   std::uint64_t next_sequence_;
   LogStart start_;
+  ClientNumbers clients_;  ///< how far those have got that number their records
+  Numbering run_;          ///< what the active segment says of the next record
   segment::SegmentWriter writer_;
   LiveSegment* active_ = nullptr;
   LiveSegment* next_ = nullptr;  ///< taken from the supply by a roll that failed

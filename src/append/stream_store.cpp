@@ -23,7 +23,8 @@ LogStart log_start(const segment::RecoveryReport& recovered) {
                   .previous_uuid = recovered.previous_uuid,
                   .previous_end_offset = recovered.previous_end_offset,
                   .order = recovered.order,
-                  .gaps = recovered.gaps};
+                  .gaps = recovered.gaps,
+                  .clients = recovered.clients};
 }
 
 Result<std::unique_ptr<Doorbell>> make_doorbell() {
@@ -56,6 +57,7 @@ Result<segment::RecoveryReport> recover(FileSystem& files, const StreamOptions& 
                                .first = *check.unknown_from,
                                .last = Sequence{recovered->next_sequence - 1},
                                .to_ns = realtime_ns()});
+    recovered->clients = {};  // they send again: twice is better than never
   }
   return recovered;
 }

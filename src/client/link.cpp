@@ -1,6 +1,7 @@
 #include "client/link.hpp"
 
 #include <poll.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -31,10 +32,17 @@ bool poll_until(int fd, short events, Deadline deadline) {
 
 }  // namespace
 
-Result<Link> Link::open(const LinkOptions& options, std::uint64_t first_number, Deadline deadline) {
+ClientId random_client_id() {
+  ClientId id{};
+  if (::getrandom(id.data(), id.size(), GRND_NONBLOCK) != static_cast<ssize_t>(id.size())) return {};
+  return id;
+}
+
+Result<Link> Link::open(const LinkOptions& options, const ClientId& client, std::uint64_t first_number,
+                        Deadline deadline) {
   Link link;
   if (const Result<> connected = link.connect(options.path); !connected) return connected.error();
-  if (const Result<> greeted = link.greet(options, first_number, deadline); !greeted) {
+  if (const Result<> greeted = link.greet(options, client, first_number, deadline); !greeted) {
     return Error{greeted.error().code, fmt::format("{}: {}", options.path, greeted.error().context)};
   }
   return link;
@@ -55,9 +63,10 @@ Result<> Link::connect(const std::string& path) {
   return {};
 }
 
-Result<> Link::greet(const LinkOptions& options, std::uint64_t first_number, Deadline deadline) {
+Result<> Link::greet(const LinkOptions& options, const ClientId& client, std::uint64_t first_number,
+                     Deadline deadline) {
   std::string hello;
-  wire::append_hello(hello, first_number, options.identifier, "");
+  wire::append_hello(hello, first_number, options.identifier, "", client);
   if (options.ring_bytes != 0) wire::append_share(hello, options.ring_bytes);
   if (!send(hello, deadline)) return invalid("the daemon does not take a greeting");
   wire::NativeReply reply;

@@ -24,14 +24,17 @@ struct LinkOptions {
   std::uint64_t ring_bytes = 0;  ///< 0: no shared memory wanted
 };
 
+/// Random; none where the system has no random numbers now.
+[[nodiscard]] ClientId random_client_id();
+
 /// One connection that has been greeted. One thread at a time, but for send_bell() and is_broken(), which any thread may
 /// call that knows the link stays.
 class Link {
  public:
   Link() = default;
   /// Errors: nobody listens there, no answer before the deadline, an answer that can't be.
-  [[nodiscard]] static Result<Link> open(const LinkOptions& options, std::uint64_t first_number,
-                                         Deadline deadline);
+  [[nodiscard]] static Result<Link> open(const LinkOptions& options, const ClientId& client,
+                                         std::uint64_t first_number, Deadline deadline);
 
   [[nodiscard]] explicit operator bool() const { return static_cast<bool>(socket_); }
   /// Null capacity: the daemon gave no memory.
@@ -58,7 +61,8 @@ class Link {
 
  private:
   [[nodiscard]] Result<> connect(const std::string& path);
-  [[nodiscard]] Result<> greet(const LinkOptions& options, std::uint64_t first_number, Deadline deadline);
+  [[nodiscard]] Result<> greet(const LinkOptions& options, const ClientId& client, std::uint64_t first_number,
+                               Deadline deadline);
   [[nodiscard]] Result<> take_shared(const wire::NativeReply& reply);
   [[nodiscard]] std::ptrdiff_t receive();
 

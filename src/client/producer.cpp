@@ -20,7 +20,7 @@ bool Producer::connect(Deadline deadline) {
   const std::lock_guard lock(slow_);
   next_try_ = steady_clock::now() + kBetweenTries;
   const std::uint64_t first = first_unread();
-  Result<Link> link = Link::open(settings_->link, first, deadline);
+  Result<Link> link = Link::open(settings_->link, id_, first, deadline);
   if (!link) {
     error_ = link.error().message();
     look_every_ = 0;  // with every record, whether it is time to try again

@@ -95,6 +95,7 @@ void Streams::attach(ingest::FrontEnd& front_end) {
     }
     front_end.set_data_signal(name, stream->store->data_signal());
     front_end.set_stream_progress(name, stream->store->progress());
+    front_end.set_known_numbers(name, stream->store->recovery().clients);
   }
 }
 

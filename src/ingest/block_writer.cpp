@@ -38,6 +38,7 @@ bool BlockWriter::begin(std::size_t payload_bytes_max, std::size_t messages_max)
   payload_bytes_ = messages_ = definition_bytes_ = 0;
   truncated_ = malformed_ = 0;
   unnamed_slot_.reset();
+  numbering_ = {};
   sources_.begin_block();
   return true;
 }
@@ -133,9 +134,12 @@ void BlockWriter::commit(ListenerCounters& counters) {
   counters.received_records.add(messages_);
   if (truncated_ > 0) counters.truncated_records.add(truncated_);
   if (malformed_ > 0) counters.malformed_records.add(malformed_);
-  const std::size_t block_bytes = ingress::block_bytes(payload_bytes_, messages_);
+  const std::size_t plain_bytes = ingress::block_bytes(payload_bytes_, messages_);
+  const bool numbered = !numbering_.client.is_none();
+  if (numbered) std::memcpy(base_ + plain_bytes, &numbering_, sizeof numbering_);
+  const std::size_t block_bytes = plain_bytes + (numbered ? sizeof numbering_ : 0);
   const ingress::EntryHeader header{.entry_bytes = static_cast<std::uint32_t>(block_bytes),
-                                    .kind = ingress::EntryKind::block,
+                                    .kind = numbered ? ingress::EntryKind::numbered_block : ingress::EntryKind::block,
                                     .payload_bytes = static_cast<std::uint32_t>(payload_bytes_),
                                     .descriptor_count = static_cast<std::uint32_t>(messages_),
                                     .receive_time_ns = now_ns_};

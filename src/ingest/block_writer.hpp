@@ -84,6 +84,9 @@ class BlockWriter {
   [[nodiscard]] bool add_parsed(std::string_view message, const wire::ParsedMessage& parsed,
                                 const MessageOrigin& origin, SourceHint& hint);
   [[nodiscard]] std::size_t messages() const { return messages_; }
+  /// The block's first message is that number of a client's own, and those that follow are numbered on. Once a block, of
+  /// which all messages are the client's.
+  void number(const Numbering& numbering) { numbering_ = numbering; }
   /// Descriptors that still fit.
   [[nodiscard]] std::size_t room() const { return messages_max_ - messages_; }
 
@@ -108,7 +111,7 @@ class BlockWriter {
   static constexpr std::size_t kDefinitionBytesMax = 32 * limits::kKiB;  // some 400 new senders per block
 
   [[nodiscard]] std::size_t reservation(std::size_t payload_bytes, std::size_t messages) const {
-    return kDefinitionBytesMax + ingress::block_bytes(payload_bytes, messages);
+    return kDefinitionBytesMax + ingress::block_bytes(payload_bytes, messages) + sizeof(Numbering);
   }
   [[nodiscard]] bool parse_and_add(std::string_view message, bool truncated, bool malformed,
                                    const MessageOrigin& origin, SourceHint& hint);
@@ -141,6 +144,7 @@ class BlockWriter {
   std::size_t messages_max_ = 0;
   std::uint64_t truncated_ = 0;
   std::uint64_t malformed_ = 0;
+  Numbering numbering_;  ///< of this block
   std::int64_t now_ns_ = 0;
   wire::ParseContext context_{0, 0, false};
   std::optional<SourceTable::Slot>

@@ -73,6 +73,13 @@ void FrontEnd::set_stream_progress(std::string_view stream, const StreamProgress
   for (const auto& thread : state_->shared.threads) thread->stream(index).acks->set_stream_progress(progress);
 }
 
+void FrontEnd::set_known_numbers(std::string_view stream, const ClientNumbers& known) {
+  FASTLOGD_CHECK(!state_->started);
+  const std::size_t index = state_->stream_index(stream);
+  FASTLOGD_CHECK(index < state_->streams.size());
+  for (const auto& thread : state_->shared.threads) thread->stream(index).known = &known;
+}
+
 void FrontEnd::apply_limits(const LimitOptions& limits) {
   state_->shared.limits.publish(std::make_shared<const LimitOptions>(limits));
 }

@@ -15,6 +15,7 @@
 #include "base/unique_fd.hpp"
 #include "ingest/ingest_counters.hpp"
 #include "ingest/ingest_options.hpp"
+#include "record/client_numbers.hpp"
 #include "record/ingress.hpp"
 #include "record/progress.hpp"
 #include "ring/byte_ring.hpp"
@@ -96,6 +97,10 @@ class FrontEnd {
   /// Before start(): how far `stream` is on disk. It outlives the FrontEnd's threads. Without it nothing is ever
   /// acknowledged as synced.
   void set_stream_progress(std::string_view stream, const StreamProgress& progress);
+
+  /// Before start(): up to which of their own numbers clients' records are in the log of `stream`; those are not stored
+  /// again. It outlives the FrontEnd's threads.
+  void set_known_numbers(std::string_view stream, const ClientNumbers& known);
 
   /// Everything that may fail: binds, listens, checks who answers on a Unix path (stale: replaced; living:
   /// refused with the reason), sets modes. Nothing that runs is changed. A listener whose transport and

@@ -22,6 +22,7 @@
 #include "ingest/datagram_slab.hpp"
 #include "ingest/process_names.hpp"
 #include "ingest/shared_quota.hpp"
+#include "record/client_numbers.hpp"
 #include "record/ingress.hpp"
 #include "record/progress.hpp"
 #include "ring/byte_ring.hpp"
@@ -50,6 +51,7 @@ struct StreamEnd {
   std::unique_ptr<AckBoard> acks;
   std::unique_ptr<BlockWriter> writer;
   ring::WakeSignal* data = nullptr;  ///< the appender's
+  const ClientNumbers* known = nullptr;  ///< what the log held of clients' own numbers at the start
 };
 
 /// Duty cycle: newest limits; wait for an event; a bounded number of handlers; tell connections what the appenders have
@@ -107,6 +109,11 @@ class IoThread {
   [[nodiscard]] BlockWriter& writer(const Listener& listener) { return *streams_[listener.stream].writer; }
   [[nodiscard]] ingress::RingLoss& loss(const Listener& listener) { return *streams_[listener.stream].loss; }
   [[nodiscard]] AckBoard& acks(const Listener& listener) { return *streams_[listener.stream].acks; }
+  /// Up to which of its own numbers the log held a client's records when the daemon started; 0: nobody knows.
+  [[nodiscard]] std::uint64_t known_number(const Listener& listener, const ClientKey& client) const {
+    const ClientNumbers* const known = streams_[listener.stream].known;
+    return known == nullptr ? 0 : known->last_of(client);
+  }
   [[nodiscard]] ProcessNames& process_names() { return process_names_; }
   [[nodiscard]] std::int32_t utc_offset_seconds() const { return utc_offset_seconds_; }
   void pause(Channel& channel) { paused_.push_back(&channel); }

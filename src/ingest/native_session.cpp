@@ -152,12 +152,17 @@ NativeSession::BlockEnd NativeSession::decode(BlockWriter& writer, std::string_v
       return BlockEnd::all_read;
     }
     if (event.kind == wire::NativeEvent::Kind::error) return BlockEnd::failed;
-    if (!take(writer, event)) {  // no room for a new sender: the next block has some
+    if (begins_a_hole(writer, event) || !take(writer, event)) {  // no room for a new sender: the next block has some
       decoder_ = before;
       return BlockEnd::block_full;
     }
     consumed += event.consumed;
   }
+}
+
+/// A block's numbers have no holes, where they are to be remembered.
+bool NativeSession::begins_a_hole(const BlockWriter& writer, const wire::NativeEvent& event) const {
+  return event.kind == wire::NativeEvent::Kind::refused && !client_.is_none() && writer.messages() > 0;
 }
 
 bool NativeSession::take(BlockWriter& writer, const wire::NativeEvent& event) {
@@ -190,6 +195,11 @@ bool NativeSession::take(BlockWriter& writer, const wire::NativeEvent& event) {
 
 // Walk 3 parser
 bool NativeSession::add(BlockWriter& writer, const wire::NativeRecord& record) {
+  if (record.number <= known_) {  // stored before the daemon that should have said so died
+    ledger_.skip(record.number);
+    want(record.number, record.wanted);
+    return true;
+  }
   wire::ParsedMessage parsed;
   const RecordFormat format = record.message_start == 0 ? RecordFormat::raw : RecordFormat::rfc5424;
   parsed.flags.bits = static_cast<std::uint8_t>(format);
@@ -203,6 +213,7 @@ bool NativeSession::add(BlockWriter& writer, const wire::NativeRecord& record) {
   const std::size_t index = writer.messages();
   if (!writer.add_parsed(record.slice, parsed, origin_, hint_)) return false;
   FASTLOGD_CHECK(ledger_.add(record.number, index));
+  if (index == 0) writer.number({.client = client_, .first = record.number});
   want(record.number, record.wanted);
   return true;
 }
@@ -229,6 +240,8 @@ void NativeSession::refuse_record(const wire::NativeEvent& event) {
 }
 
 void NativeSession::greet(const wire::NativeHello& hello) {
+  client_ = {.id = hello.client, .uid = origin_.attested.uid};
+  known_ = thread_.known_number(*listener_, client_);
   ledger_.start(hello.first_number);
   replies_.start(hello.first_number - 1);
   replies_.welcome(hello.first_number, thread_.limits().record_bytes_max);
@@ -268,6 +281,8 @@ void NativeSession::become_shared(SharedGrant grant) {
   SharedStart start{.grant = std::move(grant),
                     .origin = origin_,
                     .first_number = decoder_.next_number(),
+                    .client = client_,
+                    .known = known_,
                     .decoder = decoder_,
                     .received = {tail_.get(), tail_bytes_}};
   auto shared = std::make_unique<SharedSession>(thread_, listener_, waiter_.release(), std::move(start));

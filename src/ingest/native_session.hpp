@@ -61,6 +61,7 @@ class NativeSession final : public Channel, public AckListener {
   Progress process(BlockWriter& writer, std::size_t bytes);
   [[nodiscard]] BlockEnd decode(BlockWriter& writer, std::string_view bytes, std::size_t& consumed,
                                 wire::NativeEvent& event);
+  [[nodiscard]] bool begins_a_hole(const BlockWriter& writer, const wire::NativeEvent& event) const;
   [[nodiscard]] bool take(BlockWriter& writer, const wire::NativeEvent& event);
   [[nodiscard]] bool add(BlockWriter& writer, const wire::NativeRecord& record);
   void flush(const wire::NativeEvent& event);
@@ -99,6 +100,8 @@ class NativeSession final : public Channel, public AckListener {
   std::optional<std::uint64_t> share_wanted_;  ///< bytes of shared memory, to be answered
   std::int64_t tick_ns_ = 0;
   CloseReason close_reason_ = CloseReason::peer;
+  ClientKey client_;         ///< of HELLO; none: the records are numbered for this connection alone
+  std::uint64_t known_ = 0;  ///< up to this number its records were in the log when the daemon started
   bool backlog_ = true;  ///< the tail may hold more: read it before receiving
   bool ended_ = false;   ///< nothing more will be received
   bool draining_ = false;

@@ -23,6 +23,8 @@ SharedSession::SharedSession(IoThread& thread, ListenerPtr listener, UniqueFd fd
       consumer_(memory_.parts()),
       decoder_(start.decoder),
       origin_(start.origin),
+      client_(start.client),
+      known_(start.known),
       next_number_(start.first_number),
       tick_ns_(monotonic_ns()) {
   const std::string_view identifier = start.origin.attested.identifier;
@@ -174,7 +176,14 @@ bool SharedSession::take_record(BlockWriter& writer, std::span<const std::byte> 
     return false;
   }
   if (!in_order(record.number)) return false;
-  if (status == wire::SharedStatus::malformed || record.slice.size() > thread_.limits().record_bytes_max) {
+  if (record.number <= known_) {  // stored by a daemon that died before it could give it back
+    ledger_.skip(record.number);
+    ++next_number_;
+    return true;
+  }
+  const bool refused = status == wire::SharedStatus::malformed || record.slice.size() > thread_.limits().record_bytes_max;
+  if (refused && writer.messages() > 0 && !client_.is_none()) return false;  // a block's numbers have no holes
+  if (refused) {
     refuse_record(record.number, status == wire::SharedStatus::malformed ? wire::Refusal::malformed
                                                                          : wire::Refusal::too_large);
     return true;
@@ -188,6 +197,7 @@ bool SharedSession::take_record(BlockWriter& writer, std::span<const std::byte> 
   const std::size_t index = writer.messages();
   if (!writer.add_parsed(record.slice, parsed, origin_, hint_)) return false;
   FASTLOGD_CHECK(ledger_.add(record.number, index));
+  if (index == 0) writer.number({.client = client_, .first = record.number});
   ++next_number_;
   return true;
 }

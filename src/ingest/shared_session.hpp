@@ -24,6 +24,8 @@ struct SharedStart {
   SharedGrant grant;
   MessageOrigin origin;  ///< its texts are copied
   std::uint64_t first_number = 1;
+  ClientKey client;         ///< none: has no id
+  std::uint64_t known = 0;  ///< up to this number its records are in the log already
   wire::NativeDecoder decoder;
   std::string_view received;  ///< of the socket, behind SHARE; copied
 };
@@ -112,6 +114,8 @@ class SharedSession final : public Channel, public AckListener {
   std::array<char, 512> received_{};  ///< unfinished messages of the socket
   std::size_t received_bytes_ = 0;
 
+  ClientKey client_;
+  std::uint64_t known_;
   std::uint64_t next_number_;
   std::uint64_t stored_wanted_ = 0;
   std::uint64_t synced_wanted_ = 0;

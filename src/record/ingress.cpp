@@ -10,8 +10,16 @@ EntryView::EntryView(std::span<const std::byte> bytes) : at_(bytes.data()) {
   FASTLOGD_CHECK(bytes.size() >= sizeof(EntryHeader));
   std::memcpy(&header_, at_, sizeof header_);
   FASTLOGD_CHECK(header_.entry_bytes % 8 == 0 && header_.entry_bytes <= bytes.size());
-  FASTLOGD_CHECK(header_.kind != EntryKind::block ||
-                 header_.entry_bytes == block_bytes(header_.payload_bytes, header_.descriptor_count));
+  const std::size_t behind = header_.kind == EntryKind::numbered_block ? sizeof(Numbering) : 0;
+  FASTLOGD_CHECK(!is_block() || header_.entry_bytes ==
+                                    block_bytes(header_.payload_bytes, header_.descriptor_count) + behind);
+}
+
+Numbering EntryView::numbering() const {
+  Numbering numbering;
+  if (header_.kind != EntryKind::numbered_block) return numbering;
+  std::memcpy(&numbering, at_ + header_.entry_bytes - sizeof numbering, sizeof numbering);
+  return numbering;
 }
 
 std::span<const Descriptor> EntryView::descriptors() const {

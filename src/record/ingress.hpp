@@ -7,7 +7,10 @@
 //   Block              received bytes as they came, and behind them one Descriptor per complete message
 //   SyncRequest        a header alone: "sync what came before", for a client that asks after it has sent
 //
-//   Block:  | EntryHeader 24 | received bytes, padded to 8 | Descriptor 0 | Descriptor 1 | ...
+//   Block:  | EntryHeader 24 | received bytes, padded to 8 | Descriptor 0 | Descriptor 1 | ... | Numbering 32 |
+//
+// The Numbering is there (kind numbered_block) if the sender has an id and numbers of its own: its messages are numbered
+// from there on without a hole.
 //
 // A socket receives straight into the reserved span, so a message is copied in user space exactly once: by
 // the appender, from here into the segment. Descriptors name slices of the received bytes; they do not own
@@ -24,11 +27,12 @@
 
 #include "base/counter.hpp"
 #include "base/limits.hpp"
+#include "record/client_numbers.hpp"
 #include "record/record_view.hpp"
 
 namespace fastlogd::ingress {
 
-enum class EntryKind : std::uint32_t { block = 1, source_definition = 2, sync_request = 3 };
+enum class EntryKind : std::uint32_t { block = 1, source_definition = 2, sync_request = 3, numbered_block = 4 };
 
 struct EntryHeader {
   std::uint32_t entry_bytes = 0;  ///< whole entry, a multiple of 8
@@ -101,8 +105,14 @@ class EntryView {
   [[nodiscard]] const char* payload() const {
     return reinterpret_cast<const char*>(at_ + sizeof(EntryHeader));
   }
+  /// Numbered or not.
+  [[nodiscard]] bool is_block() const {
+    return header_.kind == EntryKind::block || header_.kind == EntryKind::numbered_block;
+  }
   /// Block only.
   [[nodiscard]] std::span<const Descriptor> descriptors() const;
+  /// Block only: of its first message; of no client if nobody numbers them.
+  [[nodiscard]] Numbering numbering() const;
   /// SourceDefinition only; views into the ring.
   [[nodiscard]] std::uint32_t source_slot() const;
   [[nodiscard]] SourceView source() const;

@@ -27,7 +27,7 @@ inline constexpr std::uint64_t kHeaderBytes = limits::kPageBytes;   ///< frames 
 inline constexpr std::uint64_t kTrailerBytes = limits::kPageBytes;  ///< the last page of the file
 inline constexpr std::uint64_t kBlockBytes = limits::kFrameBlockBytes;
 inline constexpr std::uint16_t kFormatMajor = 1;
-inline constexpr std::uint16_t kFormatMinor = 1;
+inline constexpr std::uint16_t kFormatMinor = 2;
 inline constexpr std::uint32_t kChecksumCrc32c = 1;
 
 inline constexpr std::uint64_t kIndexStepBytes = 64 * limits::kKiB;  ///< one entry of an INDEX for each
@@ -104,11 +104,13 @@ enum class FrameType : std::uint8_t {
   checkpoint = 5,
   open = 6,
   seal = 7,
-  pad = 8
+  pad = 8,
+  numbers = 129,  ///< since 1.2
 };
 
 /// A reader skips unknown types with this bit and stops at others.
 inline constexpr std::uint8_t kSkippableTypeBit = 0x80;
+static_assert((static_cast<std::uint8_t>(FrameType::numbers) & kSkippableTypeBit) != 0);
 
 /// 32 bytes, aligned to 8. `commit` is stored last: a frame whose commit word is 0 was never published.
 struct FrameHeader {

@@ -55,6 +55,14 @@ std::optional<SealPayload> decode_seal(std::span<const std::byte> payload) {
   return decode_exact<SealPayload>(payload);
 }
 
+std::optional<Numbering> decode_numbers(std::span<const std::byte> payload) {
+  const auto fields = decode_exact<NumbersPayload>(payload);
+  // The same bounds as the native protocol's, so that counting on can't wrap.
+  if (!fields || fields->numbering.first > std::uint64_t{1} << 63) return std::nullopt;
+  if (!fields->numbering.client.is_none() && fields->numbering.first == 0) return std::nullopt;
+  return fields->numbering;
+}
+
 std::optional<Gap> decode_gap(std::span<const std::byte> payload) {
   const auto fields = decode_exact<GapPayload>(payload);
   if (!fields || fields->reason >= ingress::kLossReasons || fields->last_sequence < fields->first_sequence) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "record/client_numbers.hpp"
 #include "record/source.hpp"
 #include "segment/format.hpp"
 #include "segment/gap.hpp"
@@ -85,6 +86,13 @@ struct SealPayload {
 };
 static_assert(sizeof(SealPayload) == 32);
 
+/// The records behind it, up to the next such frame or the end of the segment, have the client's own numbers from
+/// numbering.first on; all before that number is in the log or was refused. Without a client: nobody numbers them.
+struct NumbersPayload {
+  Numbering numbering;
+};
+static_assert(sizeof(NumbersPayload) == 32);
+
 /// Owns what a SourceView points to.
 struct StoredSource {
   SourceView fields;  ///< host and identifier are empty here
@@ -98,6 +106,7 @@ struct StoredSource {
 [[nodiscard]] std::optional<OpenPayload> decode_open(std::span<const std::byte> payload);
 [[nodiscard]] std::optional<CheckpointPayload> decode_checkpoint(std::span<const std::byte> payload);
 [[nodiscard]] std::optional<SealPayload> decode_seal(std::span<const std::byte> payload);
+[[nodiscard]] std::optional<Numbering> decode_numbers(std::span<const std::byte> payload);
 [[nodiscard]] std::optional<Gap> decode_gap(std::span<const std::byte> payload);
 struct DecodedIndex {
   IndexPayload head{};

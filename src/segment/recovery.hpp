@@ -9,6 +9,7 @@
 
 #include "base/file_system.hpp"
 #include "base/result.hpp"
+#include "record/client_numbers.hpp"
 #include "record/log_position.hpp"
 #include "segment/format.hpp"
 #include "segment/gap.hpp"
@@ -33,6 +34,9 @@ struct RecoveryReport {
   std::vector<RecoveryNote> notes;
   std::vector<Gap> gaps;  ///< found now and in no GAP frame yet: the next segment must begin with them
   std::vector<SegmentInfo> segments;
+  /// How far clients have got with numbers of their own. All of it is on disk: where a start could not make sure of
+  /// that, it knows of none, and they send again.
+  ClientNumbers clients;
   Uuid log_uuid{};
   std::uint64_t epoch = 1;  ///< of the run that begins
   std::uint64_t next_index = 1;

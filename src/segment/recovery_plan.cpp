@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "segment/index_entries.hpp"
 #include "segment/payloads.hpp"
 #include "segment/segment_cursor.hpp"
 #include "segment/segment_file.hpp"
@@ -16,6 +17,10 @@ namespace fastlogd::segment {
 namespace {
 
 constexpr std::size_t kNameBytes = 25;  // of "<20-digit index>.flog"
+constexpr std::uint16_t kMinorWithNumbers = 2;
+// What a clean stop ends with is shorter: NUMBERS of all clients, INDEX, SEAL, and perhaps the beginning of a block.
+constexpr std::uint64_t kClientsTail = ClientNumbers::kClientsMax * (kFrameHeaderBytes + sizeof(NumbersPayload)) +
+                                       2 * kIndexFrameBytesMax + limits::kPageBytes;
 
 class Planner {
  public:
@@ -33,6 +38,7 @@ class Planner {
     }
     for (FilePlan& file : plan_.files) decide(file);
     if (auto done = look_behind_the_end(); !done) return done.error();
+    find_clients();
     plan_.files.insert(plan_.files.end(), temporaries_.begin(), temporaries_.end());
     return std::move(plan_);
   }
@@ -48,6 +54,8 @@ class Planner {
   [[nodiscard]] LogPosition expected_of(const FilePlan& file) const;
   [[nodiscard]] bool ends_before_durable(const FilePlan& file) const;
   Result<> look_behind_the_end();
+  void find_clients();
+  [[nodiscard]] NumbersScan numbers_of_sealed(const FilePlan& file) const;
   static void set_aside(FilePlan& file, std::string why) {
     file.fate = Fate::set_aside;
     file.why = std::move(why);
@@ -230,6 +238,46 @@ Result<> Planner::look_behind_the_end() {
   cursor->read_ahead(limits::kPageBytes);
   plan_.told_sequence = look_behind(*cursor, last->trailer.end_offset).told_sequence;
   return {};
+}
+
+/// From the newest segment back to the one that says it all: a writer repeats what it knows in each segment before the
+/// first record.
+void Planner::find_clients() {
+  std::vector<NumbersScan> newest_first;
+  for (auto file = plan_.files.rbegin(); file != plan_.files.rend(); ++file) {
+    if (!file->stays()) continue;
+    if (file->header.minor < kMinorWithNumbers) break;
+    newest_first.push_back(file->fate == Fate::keep ? numbers_of_sealed(*file) : file->scan.numbers);
+    if (newest_first.back().complete()) break;
+  }
+  for (auto scan = newest_first.rbegin(); scan != newest_first.rend(); ++scan) {
+    plan_.clients.add(scan->clients());
+  }
+}
+
+/// A clean stop says it all once more at the very end; else there are only the frames from the first one on.
+NumbersScan Planner::numbers_of_sealed(const FilePlan& file) const {
+  NumbersScan numbers;
+  auto cursor = SegmentCursor::open(files_, plan_.directory, file.index, Access::pread);
+  if (!cursor) return numbers;
+  const std::uint64_t end = cursor->end_offset();
+  if (end > kHeaderBytes + kClientsTail) {
+    cursor->return_to(std::max(kHeaderBytes, (end - kClientsTail) / kBlockBytes * kBlockBytes));
+  }
+  for (;;) {
+    const bool from_the_start = cursor->offset() == kHeaderBytes;
+    bool closed = false;
+    numbers = {};
+    for (FrameView frame; cursor->next(end, frame) == FrameStatus::valid;) {
+      numbers.take(frame);
+      if (frame.header.type != FrameType::seal) continue;
+      const auto seal = decode_seal(frame.payload);
+      closed = seal && seal->next_index == 0 && numbers.said_last();
+    }
+    numbers.finish();
+    if (closed || from_the_start) return numbers;
+    cursor->return_to(kHeaderBytes);
+  }
 }
 
 }  // namespace

@@ -50,6 +50,7 @@ struct RecoveryPlan {
   std::string directory;
   std::vector<FilePlan> files;  ///< segments in order, then temporaries
   std::vector<Gap> known_gaps;  ///< that frames of the log tell of already
+  ClientNumbers clients;        ///< how far the clients that number their records have got
   LogPosition durable;          ///< R: everything below was acknowledged as durable
   Uuid log_uuid{};
   std::uint64_t epoch = 1;            ///< of the run that begins

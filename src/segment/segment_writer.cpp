@@ -10,6 +10,7 @@ namespace fastlogd::segment {
 namespace {
 
 constexpr std::uint64_t kGapFrameBytes = kFrameHeaderBytes + sizeof(GapPayload);
+constexpr std::uint64_t kNumbersFrameBytes = kFrameHeaderBytes + sizeof(NumbersPayload);
 constexpr std::uint64_t kSealFrameBytes = kFrameHeaderBytes + sizeof(SealPayload);
 constexpr std::uint64_t kEndBytes = kIndexFrameBytesMax + kSealFrameBytes;
 constexpr std::uint64_t kCheckpointFrameBytes = kFrameHeaderBytes + sizeof(CheckpointPayload);
@@ -166,6 +167,12 @@ bool SegmentWriter::append_gap(const Gap& gap) {
   if (gap.numbered())
     next_sequence_ = std::max(next_sequence_, gap.last.value + 1);  // it may tell of older times
   write_frame(FrameType::gap, 0, bytes_of(encode_gap(gap)));
+  return true;
+}
+
+bool SegmentWriter::append_numbers(const Numbering& numbering) {
+  if (!room_for(kNumbersFrameBytes)) return false;
+  write_frame(FrameType::numbers, 0, bytes_of(NumbersPayload{numbering}));
   return true;
 }
 

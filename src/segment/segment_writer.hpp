@@ -50,6 +50,8 @@ class SegmentWriter {
   /// Defines the next source id of this segment; nothing if there is no room.
   [[nodiscard]] std::optional<std::uint32_t> append_source(const SourceView& source);
   [[nodiscard]] bool append_gap(const Gap& gap);
+  /// Whose numbers the records have that follow in this segment. False, and nothing written, if there is no room.
+  [[nodiscard]] bool append_numbers(const Numbering& numbering);
   /// Always fits, once. Nothing may follow.
   void seal(std::uint64_t next_index);
 

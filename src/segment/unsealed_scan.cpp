@@ -29,6 +29,7 @@ std::uint64_t end_of_content(FileSystem& files, int fd, std::uint64_t from, std:
 }
 
 void note_frame(const FrameView& frame, UnsealedScan& scan) {
+  scan.numbers.take(frame);
   scan.valid_end = frame.end();
   scan.last_frame_time_ns = frame.header.time_ns;
   switch (frame.header.type) {
@@ -93,6 +94,22 @@ bool scan_open(SegmentCursor& cursor, std::uint64_t limit, UnsealedScan& scan) {
 
 }  // namespace
 
+void NumbersScan::take(const FrameView& frame) {
+  if (frame.header.type == FrameType::data) {
+    if (!run_.client.is_none()) ++run_.first;
+    complete_ = true;  // it is said before the first record
+    said_last_ = false;
+    return;
+  }
+  if (frame.header.type != FrameType::numbers) return;
+  const auto numbering = decode_numbers(frame.payload);
+  if (!numbering) return;
+  end_run();
+  run_ = *numbering;
+  said_last_ = run_.client.is_none();
+  complete_ = complete_ || said_last_;
+}
+
 FileTrailer UnsealedScan::trailer(const Uuid& segment_uuid, TrailerState state,
                                   std::uint64_t ordered_since) const {
   return FileTrailer{.magic = {},
@@ -144,6 +161,7 @@ UnsealedScan scan_unsealed(FileSystem& files, SegmentCursor& cursor) {
   while (!scan.complete && cursor.next(limit, frame) == FrameStatus::valid && in_sequence(frame, scan)) {
     note_frame(frame, scan);
   }
+  scan.numbers.finish();
   // What was durable may be told by a CHECKPOINT behind the first invalid frame: R is the highest found
   // anywhere.
   cursor.read_ahead(limits::kPageBytes);

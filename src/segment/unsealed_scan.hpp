@@ -12,6 +12,27 @@
 
 namespace fastlogd::segment {
 
+/// Follows the NUMBERS frames of one segment: of which clients its records are, and how far those have got.
+class NumbersScan {
+ public:
+  void take(const FrameView& frame);
+  /// The segment has come to its end.
+  void finish() { end_run(); }
+  [[nodiscard]] const ClientNumbers& clients() const { return clients_; }
+  /// All that the writer knew of earlier segments has been said again: nothing that matters lies before.
+  [[nodiscard]] bool complete() const { return complete_; }
+  /// No record has come since: a clean stop ends with it.
+  [[nodiscard]] bool said_last() const { return said_last_; }
+
+ private:
+  void end_run() { clients_.note(run_.client, run_.first - 1); }
+
+  ClientNumbers clients_;
+  Numbering run_{.first = 1};  ///< whose records follow, and the number of the next one
+  bool complete_ = false;
+  bool said_last_ = false;
+};
+
 struct UnsealedScan {
   bool unused =
       false;  ///< no OPEN was published: zeros behind it in the first MiB, no valid block behind that
@@ -32,6 +53,7 @@ struct UnsealedScan {
   std::uint64_t last_source_offset = 0;
   std::uint64_t last_index_offset = 0;
   std::vector<Gap> gaps;         ///< numbered ones among its frames
+  NumbersScan numbers;
   std::uint64_t torn_bytes = 0;  ///< from valid_end to the last byte that is not zero
 
   [[nodiscard]] FileTrailer trailer(const Uuid& segment_uuid, TrailerState state,

@@ -176,13 +176,16 @@ bool NativeDecoder::read_hello(std::string_view message, const NativeHeader& hea
   if (fields.version_min > kNativeVersion || fields.version_max < kNativeVersion) {
     return fail(event, NativeError::version, "this daemon speaks version 1 of the protocol");
   }
-  const std::size_t text_bytes = std::size_t{fields.identifier_bytes} + fields.host_bytes;
+  const std::size_t text_bytes =
+      std::size_t{fields.identifier_bytes} + fields.host_bytes + fields.client_id_bytes;
   if (header.bytes != align8(kHelloStart + text_bytes) || header.detail != 0) {
     return fail(event, NativeError::malformed, "the length of HELLO is not that of its fields");
   }
   const std::string_view identifier = message.substr(kHelloStart, fields.identifier_bytes);
   const std::string_view host = message.substr(kHelloStart + fields.identifier_bytes, fields.host_bytes);
-  if (fields.flags != 0 ||
+  const std::string_view client =
+      message.substr(kHelloStart + fields.identifier_bytes + fields.host_bytes, fields.client_id_bytes);
+  if (fields.flags != 0 || (!client.empty() && client.size() != sizeof(ClientId)) ||
       std::any_of(fields.zero.begin(), fields.zero.end(), [](auto b) { return b != 0; }) ||
       !all_zero(message.substr(kHelloStart + text_bytes))) {
     return fail(event, NativeError::malformed, "HELLO asks for something that version 1 does not have");
@@ -199,6 +202,7 @@ bool NativeDecoder::read_hello(std::string_view message, const NativeHeader& hea
   next_number_ = header.number;
   event.kind = NativeEvent::Kind::hello;
   event.hello = {.first_number = header.number, .identifier = identifier, .host = host};
+  if (!client.empty()) std::memcpy(event.hello.client.data(), client.data(), client.size());
   event.consumed += header.bytes;
   return true;
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/limits.hpp"
+#include "record/client_numbers.hpp"
 #include "record/record_view.hpp"
 #include "wire/native_format.hpp"
 
@@ -18,6 +19,7 @@ struct NativeHello {
   std::uint64_t first_number = 1;
   std::string_view identifier;
   std::string_view host;
+  ClientId client{};  ///< all zero: has none
 };
 
 /// One record, checked. `procid` and `msgid` lie before the slice; views point into the bytes handed to the decoder.

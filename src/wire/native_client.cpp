@@ -79,17 +79,21 @@ bool read_fields(std::string_view message, const NativeHeader& header, NativeRep
 }  // namespace
 
 void append_hello(std::string& out, std::uint64_t first_number, std::string_view identifier,
-                  std::string_view host) {
+                  std::string_view host, const ClientId& client) {
   FASTLOGD_CHECK(identifier.size() <= 255 && host.size() <= 255);
-  const std::size_t used = sizeof(NativeHeader) + sizeof(NativeHelloFields) + identifier.size() + host.size();
+  const std::size_t client_bytes = client == ClientId{} ? 0 : client.size();
+  const std::size_t used =
+      sizeof(NativeHeader) + sizeof(NativeHelloFields) + identifier.size() + host.size() + client_bytes;
   out.append(kNativeMagic.data(), kNativeMagic.size());
   put(out, NativeHeader{.bytes = static_cast<std::uint32_t>(align8(used)),
                         .type = NativeType::hello,
                         .number = first_number});
   put(out, NativeHelloFields{.identifier_bytes = static_cast<std::uint8_t>(identifier.size()),
-                             .host_bytes = static_cast<std::uint8_t>(host.size())});
+                             .host_bytes = static_cast<std::uint8_t>(host.size()),
+                             .client_id_bytes = static_cast<std::uint8_t>(client_bytes)});
   out += identifier;
   out += host;
+  out.append(reinterpret_cast<const char*>(client.data()), client_bytes);
   out.append(align8(used) - used, '\0');
 }
 

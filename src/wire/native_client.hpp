@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "record/client_numbers.hpp"
 #include "record/record_view.hpp"
 #include "wire/native_format.hpp"
 
@@ -13,8 +14,9 @@ namespace fastlogd::wire {
 
 /// Appends magic and HELLO. Identifier and host: base/limits.hpp's lengths, no spaces or control characters; the daemon
 /// refuses others.
+/// `client`: all zero says nothing.
 void append_hello(std::string& out, std::uint64_t first_number, std::string_view identifier,
-                  std::string_view host);
+                  std::string_view host, const ClientId& client = {});
 /// `wanted`: stored or synced.
 void append_flush(std::string& out, std::uint64_t number, Wanted wanted = Wanted::synced);
 void append_ping(std::string& out, std::uint64_t number);

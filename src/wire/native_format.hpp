@@ -75,14 +75,15 @@ struct NativeHeader {
 };
 static_assert(sizeof(NativeHeader) == 16);
 
-/// Behind the header of HELLO; identifier and host follow, padded with zeros.
+/// Behind the header of HELLO; identifier, host and client id follow, padded with zeros.
 struct NativeHelloFields {
   std::uint16_t version_min = kNativeVersion;
   std::uint16_t version_max = kNativeVersion;
   std::uint32_t flags = 0;  ///< none defined: must be 0
   std::uint8_t identifier_bytes = 0;
   std::uint8_t host_bytes = 0;
-  std::array<std::uint8_t, 6> zero{};
+  std::uint8_t client_id_bytes = 0;  ///< 16 or 0: has none
+  std::array<std::uint8_t, 5> zero{};
 };
 static_assert(sizeof(NativeHelloFields) == 16);
 

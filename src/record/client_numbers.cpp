@@ -1,0 +1,45 @@
+#include "record/client_numbers.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace fastlogd {
+
+std::size_t ClientNumbers::set_of(const ClientKey& client) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, client.id.data(), sizeof word);
+  return word % kSets;
+}
+
+void ClientNumbers::note(const ClientKey& client, std::uint64_t last) {
+  if (client.is_none() || last == 0) return;
+  if (sets_.empty()) make_room();
+  Set& set = sets_[set_of(client)];
+  // From the newest on: whoever has just written writes again.
+  auto place = set.end() - 1;
+  while (place != set.begin() && (place->last == 0 || place->client != client)) --place;
+  if (place->last == 0 || place->client != client) *place = Entry{.client = client};
+  place->last = std::max(place->last, last);
+  if (place != set.end() - 1) std::rotate(place, place + 1, set.end());
+}
+
+void ClientNumbers::add(const ClientNumbers& other) {
+  other.for_each([this](const ClientKey& client, std::uint64_t last) { note(client, last); });
+}
+
+std::uint64_t ClientNumbers::last_of(const ClientKey& client) const {
+  if (sets_.empty() || client.is_none()) return 0;
+  const Set& set = sets_[set_of(client)];
+  const auto found = std::find_if(set.begin(), set.end(), [&](const Entry& entry) {
+    return entry.last != 0 && entry.client == client;
+  });
+  return found == set.end() ? 0 : found->last;
+}
+
+std::size_t ClientNumbers::size() const {
+  std::size_t clients = 0;
+  for_each([&clients](const ClientKey&, std::uint64_t) { ++clients; });
+  return clients;
+}
+
+}  // namespace fastlogd
