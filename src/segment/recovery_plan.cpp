@@ -21,6 +21,40 @@ constexpr std::uint16_t kMinorWithNumbers = 2;
 // What a clean stop ends with is shorter: NUMBERS of all clients, INDEX, SEAL, and perhaps the beginning of a block.
 constexpr std::uint64_t kClientsTail = ClientNumbers::kClientsMax * (kFrameHeaderBytes + sizeof(NumbersPayload)) +
                                        2 * kIndexFrameBytesMax + limits::kPageBytes;
+constexpr std::size_t kTailReadBytes = 32 * limits::kKiB;
+
+/// A frame before the last kClientsTail bytes, and not far: of the last INDEX, or else the start of a block.
+std::uint64_t near_the_end(SegmentCursor& cursor, const FileTrailer& trailer) {
+  const std::uint64_t end = cursor.end_offset();
+  if (end <= kHeaderBytes + kClientsTail) return kHeaderBytes;
+  std::uint64_t near = std::max(kHeaderBytes, (end - kClientsTail) / kBlockBytes * kBlockBytes);
+  FrameView frame;
+  if (trailer.last_index_offset < kHeaderBytes || trailer.last_index_offset % 8 != 0 ||
+      cursor.frame_at(trailer.last_index_offset, end, frame) != FrameStatus::valid ||
+      frame.header.type != FrameType::index) {
+    return near;
+  }
+  const auto index = decode_index(frame.payload, frame.offset);
+  if (!index) return near;
+  for (const IndexEntry& entry : index->entries) {
+    if (entry.offset <= end - kClientsTail) near = std::max(near, entry.offset);
+  }
+  return cursor.frame_at(near, end, frame) == FrameStatus::valid ? near : kHeaderBytes;
+}
+
+/// From where the cursor stands to the end. True: an orderly end, which says all that is known of clients once more.
+bool walk_numbers(SegmentCursor& cursor, NumbersScan& numbers) {
+  bool closed = false;
+  numbers = {};
+  for (FrameView frame; cursor.next(cursor.end_offset(), frame) == FrameStatus::valid;) {
+    numbers.take(frame);
+    if (frame.header.type != FrameType::seal) continue;
+    const auto seal = decode_seal(frame.payload);
+    closed = seal && seal->next_index == 0 && numbers.said_last();
+  }
+  numbers.finish();
+  return closed;
+}
 
 class Planner {
  public:
@@ -255,29 +289,19 @@ void Planner::find_clients() {
   }
 }
 
-/// A clean stop says it all once more at the very end; else there are only the frames from the first one on.
+/// A clean stop says it all once more at the very end. What was rolled out of in order is followed by a segment that says
+/// it all, unless somebody has taken that away. Only of what a crash left is every frame read.
 NumbersScan Planner::numbers_of_sealed(const FilePlan& file) const {
   NumbersScan numbers;
   auto cursor = SegmentCursor::open(files_, plan_.directory, file.index, Access::pread);
   if (!cursor) return numbers;
-  const std::uint64_t end = cursor->end_offset();
-  if (end > kHeaderBytes + kClientsTail) {
-    cursor->return_to(std::max(kHeaderBytes, (end - kClientsTail) / kBlockBytes * kBlockBytes));
-  }
-  for (;;) {
-    const bool from_the_start = cursor->offset() == kHeaderBytes;
-    bool closed = false;
-    numbers = {};
-    for (FrameView frame; cursor->next(end, frame) == FrameStatus::valid;) {
-      numbers.take(frame);
-      if (frame.header.type != FrameType::seal) continue;
-      const auto seal = decode_seal(frame.payload);
-      closed = seal && seal->next_index == 0 && numbers.said_last();
-    }
-    numbers.finish();
-    if (closed || from_the_start) return numbers;
-    cursor->return_to(kHeaderBytes);
-  }
+  cursor->read_ahead(kTailReadBytes);
+  cursor->return_to(near_the_end(*cursor, file.trailer));
+  if (walk_numbers(*cursor, numbers) || file.trailer.state == TrailerState::sealed) return numbers;
+  cursor->read_ahead(kReadAheadBytes);
+  cursor->return_to(kHeaderBytes);
+  (void)walk_numbers(*cursor, numbers);
+  return numbers;
 }
 
 }  // namespace

@@ -64,7 +64,7 @@ def test_a_restart_under_load_loses_nothing_and_repeats_nothing(daemon: Daemon):
     daemon.verify()
 
 
-def test_a_killed_daemon_loses_nothing(daemon: Daemon):
+def test_a_killed_daemon_loses_nothing_and_repeats_nothing(daemon: Daemon):
     seed = random.randrange(1 << 32)
     print("seed", seed)
     moments = random.Random(seed)
@@ -77,8 +77,28 @@ def test_a_killed_daemon_loses_nothing(daemon: Daemon):
     result = client.result()
     assert (result["flushed"], result["closed"], result["dropped"]) == (0, 0, 0)
     for numbers in fastlog.numbers(daemon).values():
-        assert set(numbers) == set(range(1, 600_001))
-        print("twice:", len(numbers) - len(set(numbers)))
+        assert numbers == list(range(1, 600_001))
+    daemon.verify()
+
+
+def test_a_forked_child_is_another_client_to_the_next_daemon(daemon: Daemon):
+    with fastlog.opened(daemon) as log:
+        assert log.write(b"parent 1") == fastlog.OK and log.flush() == fastlog.OK
+        child = os.fork()
+        if child == 0:
+            good = log.write(b"child 1") == fastlog.OK and log.flush() == fastlog.OK
+            while good and os.getppid() != 1 and not (daemon.folder / "again").exists():
+                time.sleep(0.01)
+            good = good and log.write(b"child 2") == fastlog.OK and log.flush() == fastlog.OK
+            os._exit(0 if good else 1)
+        assert log.write(b"parent 2") == fastlog.OK and log.flush() == fastlog.OK
+        eventually(lambda: len(daemon.cat()) == 3)
+        daemon.kill()
+        daemon.start()
+        (daemon.folder / "again").touch()
+        assert os.waitpid(child, 0)[1] == 0
+        assert log.write(b"parent 3") == fastlog.OK and log.flush() == fastlog.OK
+    assert sorted(daemon.cat()) == [b"child 1", b"child 2", b"parent 1", b"parent 2", b"parent 3"]
 
 
 def test_records_wait_in_memory_while_there_is_no_daemon(daemon: Daemon):
@@ -127,11 +147,11 @@ def test_open_says_why_it_fails_or_waits_for_a_daemon(idle_daemon: Daemon):
 class Producer:
     """Shared memory without the library: everything in it can be forged."""
 
-    def __init__(self, daemon: Daemon, wanted: int = 1 << 18):
+    def __init__(self, daemon: Daemon, wanted: int = 1 << 18, client: bytes = b""):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(daemon.listener("app")["path"])
-        hello = struct.pack("<IBBHQHHIBB6x", 32, 1, 0, 0, 1, 1, 1, 0, 0, 0)
-        self.socket.sendall(MAGIC + hello + struct.pack("<IBBHQ", 16, 6, 1, 0, wanted))
+        hello = struct.pack("<IBBHQHHIBBB5x", 32 + len(client), 1, 0, 0, 1, 1, 1, 0, 0, 0, len(client))
+        self.socket.sendall(MAGIC + hello + client + struct.pack("<IBBHQ", 16, 6, 1, 0, wanted))
         answer, files = b"", array.array("i")
         while len(answer) < 56:
             more, ancillary, _, _ = self.socket.recvmsg(4096, socket.CMSG_SPACE(8))
@@ -143,9 +163,10 @@ class Producer:
         self.files = list(files)
         self.memory = mmap.mmap(self.files[0], PAGE + self.capacity)
 
-    def frame(self, at: int, text: bytes, number: int, length: int | None = None, flags: int = 0) -> int:
+    def frame(self, at: int, text: bytes, number: int, length: int | None = None, flags: int = 0,
+              priority: int = 14) -> int:
         padded = (24 + len(text) + 7) // 8 * 8
-        head = struct.pack("<IIQIBBBB", padded if length is None else length, flags, number, 0, 14, 0,
+        head = struct.pack("<IIQIBBBB", padded if length is None else length, flags, number, 0, priority, 0,
                            padded - 24 - len(text), 0)
         self.memory[PAGE + at:PAGE + at + padded] = (head + text).ljust(padded, b"\0")
         return at + padded
@@ -224,6 +245,28 @@ def test_a_vandal_who_writes_everywhere_all_the_time_hurts_himself_alone(daemon:
         vandal.commit(chance.choice((at, at + chance.randrange(1 << 12) * 8)))
     assert client.result()["dropped"] == 0
     assert fastlog.numbers(daemon)[0] == list(range(1, 100_001))
+    daemon.quiesce().check_equation()
+    daemon.verify()
+
+
+def test_what_lies_in_memory_again_is_passed_over_and_what_was_refused_leaves_the_numbers_right(daemon: Daemon):
+    client = bytes(range(16))
+
+    def write(producer: Producer, texts: list[bytes]) -> None:
+        at = 0
+        for number, text in enumerate(texts, 1):
+            at = producer.frame(at, text, number, priority=255 if text == b"malformed" else 14)
+        producer.commit(at)
+
+    write(Producer(daemon, client=client), [b"one", b"malformed", b"three"])
+    eventually(lambda: len(daemon.cat()) == 2)
+    daemon.kill()
+    daemon.start()
+    write(Producer(daemon, client=client), [b"one", b"malformed", b"three", b"four"])
+    eventually(lambda: len(daemon.cat()) == 3)
+    write(Producer(daemon), [b"one"])
+    eventually(lambda: len(daemon.cat()) == 4)
+    assert daemon.cat() == [b"one", b"three", b"four", b"one"]
     daemon.quiesce().check_equation()
     daemon.verify()
 

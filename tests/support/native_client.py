@@ -21,9 +21,10 @@ def message(kind: int, number: int, body: bytes = b"", detail: int = 0) -> bytes
     return struct.pack("<IBBHQ", 16 + len(body), kind, detail, 0, number) + body
 
 
-def hello(first: int = 1, identifier: bytes = b"", host: bytes = b"", lowest: int = 1, highest: int = 1) -> bytes:
-    fields = struct.pack("<HHIBB6x", lowest, highest, 0, len(identifier), len(host))
-    return MAGIC + message(HELLO, first, fields + identifier + host)
+def hello(first: int = 1, identifier: bytes = b"", host: bytes = b"", lowest: int = 1, highest: int = 1,
+          client: bytes = b"") -> bytes:
+    fields = struct.pack("<HHIBBB5x", lowest, highest, 0, len(identifier), len(host), len(client))
+    return MAGIC + message(HELLO, first, fields + identifier + host + client)
 
 
 def record(text: bytes, *, priority: int = 14, wanted: int = 0, when: int | None = None, identifier: bytes = b"",
@@ -55,7 +56,7 @@ class NativeClient:
     """Sends at once, reads when asked. `stored`, `synced` and `refused` (number -> reason) are what has been heard."""
 
     def __init__(self, connection: socket.socket, first: int = 1, identifier: bytes = b"tester", host: bytes = b"",
-                 greet: bool = True):
+                 greet: bool = True, client: bytes = b""):
         self.connection = connection
         self.connection.settimeout(30)
         self.next = first
@@ -67,7 +68,7 @@ class NativeClient:
         self.closed = False
         self._rest = b""
         if greet:
-            self.connection.sendall(hello(first, identifier, host))
+            self.connection.sendall(hello(first, identifier, host, client=client))
 
     def __enter__(self) -> "NativeClient":
         return self

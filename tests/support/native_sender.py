@@ -1,9 +1,11 @@
 """A sender on a thread of its own that never stops sending, and knows what has been acknowledged to it.
 
 It numbers its records from 1, knows how far they are stored and synced, and after a broken connection may go on with the
-first that was not acknowledged. Record n reads `NAME-<n-1> filling`.
+first that was not acknowledged. It says who it is, so a record that a daemon has stored and died over is there once.
+Record n reads `NAME-<n-1> filling`.
 """
 
+import os
 import random
 import select
 import socket
@@ -26,6 +28,7 @@ class NativeSender(threading.Thread):
         self.stored = self.synced = 0  # cumulative, as the daemon said it
         self.refused: list[tuple[int, int, int]] = []
         self.sent = 0
+        self.client = os.urandom(16)
         self.reconnections = 0
         self.failure: BaseException | None = None
         self._connect, self._wanted, self._resends = connect, wanted, resends
@@ -73,7 +76,7 @@ class NativeSender(threading.Thread):
     def _converse(self, connection: socket.socket) -> None:
         self._received = b""
         next_number = self.acknowledged + 1
-        connection.sendall(hello(next_number, b"native"))
+        connection.sendall(hello(next_number, b"native", client=self.client))
         while not self._ends.is_set():
             full = next_number - 1 - self.acknowledged >= WINDOW_RECORDS or (self._pauses.is_set() and next_number > self.sent)
             readable, writable, _ = select.select([connection], [] if full else [connection], [], 0.02)

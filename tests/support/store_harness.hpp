@@ -45,9 +45,12 @@ class RingProducer {
             std::int64_t time_ns = realtime_ns()) {
     std::size_t bytes = 0;
     for (const auto& message : messages) bytes += message.size();
-    const std::size_t total = ingress::block_bytes(bytes, messages.size());
+    const std::size_t plain = ingress::block_bytes(bytes, messages.size());
+    const bool numbered = !numbering.client.is_none();
+    const std::size_t total = plain + (numbered ? sizeof numbering : 0);
     const auto room = wait_for(total);
     const ingress::EntryHeader header{.entry_bytes = static_cast<std::uint32_t>(total),
+                                      .kind = numbered ? ingress::EntryKind::numbered_block : ingress::EntryKind::block,
                                       .payload_bytes = static_cast<std::uint32_t>(bytes),
                                       .descriptor_count = static_cast<std::uint32_t>(messages.size()),
                                       .receive_time_ns = time_ns};
@@ -65,6 +68,7 @@ class RingProducer {
       descriptor_at += sizeof descriptor;
       offset += static_cast<std::uint32_t>(message.size());
     }
+    if (numbered) std::memcpy(room.data() + plain, &numbering, sizeof numbering);
     hand_over(total);
   }
 
@@ -75,6 +79,7 @@ class RingProducer {
     hand_over(room.size());
   }
 
+  Numbering numbering;       ///< of the next block; not counted on
   ingress::Descriptor like;  ///< what the descriptors of the next blocks say besides
   std::unique_ptr<ring::ByteRing> ring;
   std::unique_ptr<ring::WakeSignal> space;

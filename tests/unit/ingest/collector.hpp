@@ -30,6 +30,7 @@ struct Collected {
   unsigned thread = 0;
   std::uint8_t priority = 0;
   RecordFlags flags;
+  std::uint64_t number = 0;  ///< the sender's own; 0: has none
 };
 
 /// Starts at once; the destructor takes what is left and ends the thread.
@@ -133,9 +134,13 @@ class Collector {
         ++definitions_;
         return;
       }
-      for (const ingress::Descriptor& descriptor : entry.descriptors()) remember(entry, descriptor, index);
+      const Numbering numbering = entry.numbering();
+      for (std::size_t i = 0; const ingress::Descriptor& descriptor : entry.descriptors()) {
+        remember(entry, descriptor, index);
+        if (!numbering.client.is_none()) records_.back().number = numbering.first + i++;
+      }
     }
-    if (entry.header().kind == ingress::EntryKind::block) count_ += entry.header().descriptor_count;
+    if (entry.is_block()) count_ += entry.header().descriptor_count;
   }
   void remember(const ingress::EntryView& entry, const ingress::Descriptor& descriptor, unsigned index) {
     Collected record = sources_[index].at(descriptor.source_slot);

@@ -51,6 +51,7 @@ class FrontEndTest : public testing::Test {
     ASSERT_TRUE(created) << created.error().message();
     front_end_ = std::move(*created);
     collector_ = std::make_unique<Collector>(*front_end_, "main");
+    front_end_->set_known_numbers("main", known_);
     reload(std::move(listeners));
     front_end_->start();
   }
@@ -128,6 +129,7 @@ class FrontEndTest : public testing::Test {
   }
 
   std::string folder_;
+  ClientNumbers known_;  ///< what a test's log holds already
   std::unique_ptr<FrontEnd> front_end_;
   std::unique_ptr<Collector> collector_;
 };

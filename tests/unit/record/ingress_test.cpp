@@ -75,6 +75,29 @@ TEST(Block, KeepsBytesAndDescriptorsApart) {
   EXPECT_EQ(entry.header().receive_time_ns, 99);
 }
 
+TEST(Block, MaySayWhoseNumbersItsMessagesHave) {
+  const Numbering numbering{.client = {.id = {1, 2, 3}, .uid = 7}, .first = 99};
+  std::vector<std::uint64_t> words = words_for(block_bytes(5, 1) + sizeof numbering);
+  auto* const bytes = reinterpret_cast<std::byte*>(words.data());
+  EntryHeader header{.entry_bytes = static_cast<std::uint32_t>(block_bytes(5, 1) + sizeof numbering),
+                     .kind = EntryKind::numbered_block,
+                     .payload_bytes = 5,
+                     .descriptor_count = 1};
+  std::memcpy(bytes, &header, sizeof header);
+  std::memcpy(bytes + block_bytes(5, 1), &numbering, sizeof numbering);
+  const EntryView numbered(std::as_bytes(std::span(words)));
+  EXPECT_TRUE(numbered.is_block());
+  EXPECT_EQ(numbered.descriptors().size(), 1u);
+  EXPECT_EQ(numbered.numbering(), numbering);
+
+  header.kind = EntryKind::block;
+  std::memcpy(bytes, &header, sizeof header);
+  EXPECT_DEATH(EntryView(std::as_bytes(std::span(words))), "broken invariant") << "32 bytes too long";
+  header.entry_bytes = static_cast<std::uint32_t>(block_bytes(5, 1));
+  std::memcpy(bytes, &header, sizeof header);
+  EXPECT_TRUE(EntryView(std::as_bytes(std::span(words))).numbering().client.is_none());
+}
+
 TEST(EntryView, DiesOnASizeThatDoesNotAddUp) {
   std::vector<std::uint64_t> words = words_for(block_bytes(16, 1));
   EntryHeader header;

@@ -297,6 +297,32 @@ TEST(NativeDecoder, WithSharedMemoryTheSocketCarriesNoRecordsButBells) {
   EXPECT_EQ(event.error, NativeError::order);
 }
 
+TEST(NativeDecoder, HearsWhoTheClientIs) {
+  ClientId id{};
+  for (std::uint8_t i = 0; i < id.size(); ++i) id[i] = i;
+  NativeDecoder decoder(kLimit);
+  NativeEvent event;
+  std::string bytes;
+  append_hello(bytes, 5, "app", "host", id);
+  const std::string bare = greeting(5);
+  EXPECT_EQ(bytes.size(), bare.size() + id.size());
+  ASSERT_TRUE(decoder.next(bytes, event));
+  ASSERT_EQ(event.kind, Kind::hello);
+  EXPECT_EQ(event.hello.client, id);
+  EXPECT_EQ(event.hello.identifier, "app");
+  EXPECT_EQ(event.hello.host, "host");
+  EXPECT_EQ(event.consumed, bytes.size());
+  ASSERT_TRUE((decoder = NativeDecoder(kLimit)).next(bare, event));
+  EXPECT_EQ(event.hello.client, ClientId{}) << "says nothing";
+
+  constexpr std::size_t kClientIdBytesAt = 8 + 16 + 10;
+  ASSERT_EQ(bytes[kClientIdBytesAt], 16);
+  EXPECT_EQ(error_of(with<std::uint8_t>(bytes, kClientIdBytesAt, 17)), NativeError::malformed);
+  EXPECT_EQ(error_of(with<std::uint8_t>(bytes, kClientIdBytesAt, 15)), NativeError::malformed);
+  EXPECT_EQ(error_of(with<std::uint8_t>(bytes, kClientIdBytesAt, 0)), NativeError::malformed);
+  EXPECT_EQ(error_of(with<std::uint8_t>(bytes, kClientIdBytesAt + 1, 1)), NativeError::malformed) << "zero";
+}
+
 TEST(NativeDecoder, WantsTheMagicThenHelloAndAVersionItKnows) {
   const std::string good = greeting();
   EXPECT_EQ(error_of(with<char>(good, 7, '\n')), NativeError::malformed);
