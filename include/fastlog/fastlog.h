@@ -13,9 +13,9 @@
  * memory that the daemon holds as well: the death of the program, SIGKILL included, does not touch it.
  *
  * When the daemon goes away, calls go on into the memory that is there. A thread notices with one of its next calls, tries
- * to reach the daemon again (at most ten times a second), and hands over what the old daemon had not stored. After an orderly
- * restart nothing is missing and nothing is there twice. If the daemon was killed, a record that it had stored just then may be
- * there twice. A thread that makes no more calls notices nothing: end it, or let it call fastlog_flush.
+ * to reach the daemon again (at most ten times a second), and hands over what the old daemon had not stored. Nothing is missing
+ * then and nothing is there twice, also if the daemon was killed: it knows what its log holds of each thread's records. A
+ * thread that makes no more calls notices nothing: end it, or let it call fastlog_flush.
  *
  * When the daemon refuses shared memory (its configuration, a quota) records go over the socket, with one send(2) each;
  * what is on its way when the daemon dies is lost then.

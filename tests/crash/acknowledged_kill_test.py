@@ -1,5 +1,5 @@
 """kill -9 while records are acknowledged: nothing acknowledged is lost, and a sender that sends again what was not
-acknowledged ends with nothing lost at all.
+acknowledged ends with nothing lost at all, and nothing twice.
 
 FASTLOGD_KILL_ROUNDS sets how often (10 unless said otherwise; 1000 for acceptance); FASTLOGD_KILL_SEED repeats a run.
 """
@@ -24,6 +24,7 @@ def found_numbers(daemon: Daemon, names: list[str]) -> dict[str, set[int]]:
     for name, number, filling in re.findall(rb"^(\w+)-(\d+) (f*)$", b"\n".join(daemon.cat()), re.MULTILINE):
         if name.decode() in numbers:
             assert len(filling) == (int(number) + 1) * 7919 % 1500, f"{name}-{number} is another"
+            assert int(number) not in numbers[name.decode()], f"{name}-{number} is there twice"
             numbers[name.decode()].add(int(number))
     return numbers
 

@@ -79,10 +79,13 @@ class NativeSender(threading.Thread):
         connection.sendall(hello(next_number, b"native", client=self.client))
         while not self._ends.is_set():
             full = next_number - 1 - self.acknowledged >= WINDOW_RECORDS or (self._pauses.is_set() and next_number > self.sent)
-            readable, writable, _ = select.select([connection], [] if full else [connection], [], 0.02)
-            if readable:
+            poll = select.poll()  # select() knows no descriptor over 1023
+            poll.register(connection, select.POLLIN | (0 if full else select.POLLOUT))
+            ready = poll.poll(20)
+            events = ready[0][1] if ready else 0
+            if events & ~select.POLLOUT:
                 self._read(connection)
-            if writable:
+            if events & select.POLLOUT:
                 records = [record(self._text(next_number + i)) for i in range(self._chance.randrange(1, 30))]
                 connection.sendall(batch(next_number, records, WANTED[self._wanted]))
                 next_number += len(records)
