@@ -133,10 +133,10 @@ class Producer {
   std::size_t start_ = 0;  ///< of a slice, behind the payload's beginning
   std::uint64_t next_number_ = 1;
   const ClientId id_ = random_client_id();  ///< of these numbers, whichever daemon gets them
-  std::uint64_t looked_at_ = 0;   ///< position at the last look at the daemon
-  std::uint64_t look_every_ = 0;  ///< bytes
-  std::uint64_t read_then_ = 0;   ///< what the daemon had given back then
-  volatile bool busy_ = false;    ///< a call is under way; for signal handlers of this thread
+  std::uint64_t looked_at_ = 0;             ///< position at the last look at the daemon
+  std::uint64_t look_every_ = 0;            ///< bytes
+  std::uint64_t read_then_ = 0;             ///< what the daemon had given back then
+  volatile bool busy_ = false;              ///< a call is under way; for signal handlers of this thread
   Where where_ = Where::nowhere;
 
   std::atomic<std::uint64_t> last_number_{0};

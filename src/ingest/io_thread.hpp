@@ -50,7 +50,7 @@ struct StreamEnd {
   std::unique_ptr<RingProgress> progress;
   std::unique_ptr<AckBoard> acks;
   std::unique_ptr<BlockWriter> writer;
-  ring::WakeSignal* data = nullptr;  ///< the appender's
+  ring::WakeSignal* data = nullptr;      ///< the appender's
   const ClientNumbers* known = nullptr;  ///< what the log held of clients' own numbers at the start
 };
 

@@ -152,7 +152,8 @@ NativeSession::BlockEnd NativeSession::decode(BlockWriter& writer, std::string_v
       return BlockEnd::all_read;
     }
     if (event.kind == wire::NativeEvent::Kind::error) return BlockEnd::failed;
-    if (begins_a_hole(writer, event) || !take(writer, event)) {  // no room for a new sender: the next block has some
+    if (begins_a_hole(writer, event) ||
+        !take(writer, event)) {  // no room for a new sender: the next block has some
       decoder_ = before;
       return BlockEnd::block_full;
     }

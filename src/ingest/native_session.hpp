@@ -102,8 +102,8 @@ class NativeSession final : public Channel, public AckListener {
   CloseReason close_reason_ = CloseReason::peer;
   ClientKey client_;         ///< of HELLO; none: the records are numbered for this connection alone
   std::uint64_t known_ = 0;  ///< up to this number its records were in the log when the daemon started
-  bool backlog_ = true;  ///< the tail may hold more: read it before receiving
-  bool ended_ = false;   ///< nothing more will be received
+  bool backlog_ = true;      ///< the tail may hold more: read it before receiving
+  bool ended_ = false;       ///< nothing more will be received
   bool draining_ = false;
   bool stalled_ = false;       ///< not reading until answers are read or the appender has caught up
   bool sync_request_ = false;  ///< to be put into the ring

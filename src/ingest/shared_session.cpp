@@ -181,8 +181,10 @@ bool SharedSession::take_record(BlockWriter& writer, std::span<const std::byte> 
     ++next_number_;
     return true;
   }
-  const bool refused = status == wire::SharedStatus::malformed || record.slice.size() > thread_.limits().record_bytes_max;
-  if (refused && writer.messages() > 0 && !client_.is_none()) return false;  // a block's numbers have no holes
+  const bool refused =
+      status == wire::SharedStatus::malformed || record.slice.size() > thread_.limits().record_bytes_max;
+  if (refused && writer.messages() > 0 && !client_.is_none())
+    return false;  // a block's numbers have no holes
   if (refused) {
     refuse_record(record.number, status == wire::SharedStatus::malformed ? wire::Refusal::malformed
                                                                          : wire::Refusal::too_large);

@@ -30,9 +30,8 @@ void ClientNumbers::add(const ClientNumbers& other) {
 std::uint64_t ClientNumbers::last_of(const ClientKey& client) const {
   if (sets_.empty() || client.is_none()) return 0;
   const Set& set = sets_[set_of(client)];
-  const auto found = std::find_if(set.begin(), set.end(), [&](const Entry& entry) {
-    return entry.last != 0 && entry.client == client;
-  });
+  const auto found = std::find_if(
+      set.begin(), set.end(), [&](const Entry& entry) { return entry.last != 0 && entry.client == client; });
   return found == set.end() ? 0 : found->last;
 }
 

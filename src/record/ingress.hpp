@@ -32,7 +32,12 @@
 
 namespace fastlogd::ingress {
 
-enum class EntryKind : std::uint32_t { block = 1, source_definition = 2, sync_request = 3, numbered_block = 4 };
+enum class EntryKind : std::uint32_t {
+  block = 1,
+  source_definition = 2,
+  sync_request = 3,
+  numbered_block = 4
+};
 
 struct EntryHeader {
   std::uint32_t entry_bytes = 0;  ///< whole entry, a multiple of 8

@@ -16,8 +16,9 @@ class Conclusion {
     report_.log_uuid = plan_.log_uuid;
     report_.epoch = plan_.epoch;
     report_.next_index = plan_.next_index;
-    const bool in_doubt = std::any_of(plan_.files.begin(), plan_.files.end(),
-                                      [](const FilePlan& file) { return file.stays() && !file.trouble.empty(); });
+    const bool in_doubt = std::any_of(plan_.files.begin(), plan_.files.end(), [](const FilePlan& file) {
+      return file.stays() && !file.trouble.empty();
+    });
     if (!in_doubt) report_.clients = plan_.clients;
     for (const FilePlan& file : plan_.files) {
       if (!file.why.empty() && file.fate != Fate::remove)

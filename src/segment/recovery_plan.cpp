@@ -19,8 +19,9 @@ namespace {
 constexpr std::size_t kNameBytes = 25;  // of "<20-digit index>.flog"
 constexpr std::uint16_t kMinorWithNumbers = 2;
 // What a clean stop ends with is shorter: NUMBERS of all clients, INDEX, SEAL, and perhaps the beginning of a block.
-constexpr std::uint64_t kClientsTail = ClientNumbers::kClientsMax * (kFrameHeaderBytes + sizeof(NumbersPayload)) +
-                                       2 * kIndexFrameBytesMax + limits::kPageBytes;
+constexpr std::uint64_t kClientsTail =
+    ClientNumbers::kClientsMax * (kFrameHeaderBytes + sizeof(NumbersPayload)) + 2 * kIndexFrameBytesMax +
+    limits::kPageBytes;
 constexpr std::size_t kTailReadBytes = 32 * limits::kKiB;
 
 /// A frame before the last kClientsTail bytes, and not far: of the last INDEX, or else the start of a block.

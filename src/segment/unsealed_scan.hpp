@@ -52,7 +52,7 @@ struct UnsealedScan {
   std::int64_t open_time_ns = 0;  ///< of the OPEN frame: no record is older
   std::uint64_t last_source_offset = 0;
   std::uint64_t last_index_offset = 0;
-  std::vector<Gap> gaps;         ///< numbered ones among its frames
+  std::vector<Gap> gaps;  ///< numbered ones among its frames
   NumbersScan numbers;
   std::uint64_t torn_bytes = 0;  ///< from valid_end to the last byte that is not zero
 

@@ -49,11 +49,12 @@ class RingProducer {
     const bool numbered = !numbering.client.is_none();
     const std::size_t total = plain + (numbered ? sizeof numbering : 0);
     const auto room = wait_for(total);
-    const ingress::EntryHeader header{.entry_bytes = static_cast<std::uint32_t>(total),
-                                      .kind = numbered ? ingress::EntryKind::numbered_block : ingress::EntryKind::block,
-                                      .payload_bytes = static_cast<std::uint32_t>(bytes),
-                                      .descriptor_count = static_cast<std::uint32_t>(messages.size()),
-                                      .receive_time_ns = time_ns};
+    const ingress::EntryHeader header{
+        .entry_bytes = static_cast<std::uint32_t>(total),
+        .kind = numbered ? ingress::EntryKind::numbered_block : ingress::EntryKind::block,
+        .payload_bytes = static_cast<std::uint32_t>(bytes),
+        .descriptor_count = static_cast<std::uint32_t>(messages.size()),
+        .receive_time_ns = time_ns};
     std::memcpy(room.data(), &header, sizeof header);
     std::byte* at = room.data() + sizeof header;
     std::byte* descriptor_at = at + ingress::align8(bytes);

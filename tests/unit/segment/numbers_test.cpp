@@ -31,8 +31,7 @@ void add_block(LogBuilder& log, const ClientKey& key, std::uint64_t first, int c
 }
 
 std::vector<std::uint64_t> frame_offsets(const LogBuilder& log, std::uint64_t index) {
-  auto cursor =
-      SegmentCursor::open(posix_file_system(), log.directory(), index, Access::pread).value();
+  auto cursor = SegmentCursor::open(posix_file_system(), log.directory(), index, Access::pread).value();
   std::vector<std::uint64_t> offsets;
   for (FrameView frame; cursor.next(cursor.end_offset(), frame) == FrameStatus::valid;)
     offsets.push_back(frame.offset);
@@ -81,28 +80,32 @@ TEST(Numbers, SayHowFarEachClientGotWhereverTheLogEnds) {
   number(log, {}, 0);
   log.add_records(3, "nobody");
   add_block(log, client(1), 4, 1);
-  log.add_records(2, "client 1");  // goes on without a frame
+  log.add_records(2, "client 1");    // goes on without a frame
   add_block(log, client(2), 15, 2);  // 13 and 14 were refused
   const auto offsets = frame_offsets(log, 1);
   for (std::size_t cut = 2; cut <= offsets.size(); ++cut) {
     const TempDirectory copy;
     std::filesystem::copy(log.path(1), copy.path() + "/" + segment_name(1));
-    if (cut < offsets.size()) test::poke(copy.path() + "/" + segment_name(1), offsets[cut], std::vector<std::byte>(8));
+    if (cut < offsets.size())
+      test::poke(copy.path() + "/" + segment_name(1), offsets[cut], std::vector<std::byte>(8));
     std::uint64_t expected_1 = 0;
     std::uint64_t expected_2 = 0;
     std::uint64_t sequence = 0;
     for (const std::string& message : read(copy.path())) {
       ++sequence;
       if (message.starts_with("client 1")) ++expected_1;
-      if (message.starts_with("client 2")) expected_2 = expected_2 == 12 ? 15 : std::max<std::uint64_t>(expected_2, 10) + 1;
+      if (message.starts_with("client 2"))
+        expected_2 = expected_2 == 12 ? 15 : std::max<std::uint64_t>(expected_2, 10) + 1;
     }
     for (int run = 0; run < 2; ++run) {
       const auto report = recover(posix_file_system(), copy.path(), log.log_uuid).value();
       EXPECT_EQ(report.next_sequence, sequence + 1);
-      EXPECT_EQ(report.clients.last_of(client(1)), expected_1) << "cut before frame " << cut << ", start " << run;
+      EXPECT_EQ(report.clients.last_of(client(1)), expected_1)
+          << "cut before frame " << cut << ", start " << run;
       // All before the first number of a frame is dealt with, though none of its records is there.
       const std::uint64_t known_2 = report.clients.last_of(client(2));
-      EXPECT_TRUE(known_2 == expected_2 || (expected_2 == 0 && known_2 == 10) || (expected_2 == 12 && known_2 == 14))
+      EXPECT_TRUE(known_2 == expected_2 || (expected_2 == 0 && known_2 == 10) ||
+                  (expected_2 == 12 && known_2 == 14))
           << known_2 << " for " << expected_2 << ", cut before frame " << cut;
       EXPECT_EQ(report.clients.last_of(client(1, 0)), 0U);
     }
