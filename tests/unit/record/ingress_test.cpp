@@ -92,7 +92,7 @@ TEST(Block, MaySayWhoseNumbersItsMessagesHave) {
 
   header.kind = EntryKind::block;
   std::memcpy(bytes, &header, sizeof header);
-  EXPECT_DEATH(EntryView(std::as_bytes(std::span(words))), "broken invariant") << "32 bytes too long";
+  EXPECT_DEATH(EntryView{std::as_bytes(std::span(words))}, "broken invariant") << "32 bytes too long";
   header.entry_bytes = static_cast<std::uint32_t>(block_bytes(5, 1));
   std::memcpy(bytes, &header, sizeof header);
   EXPECT_TRUE(EntryView(std::as_bytes(std::span(words))).numbering().client.is_none());
