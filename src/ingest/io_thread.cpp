@@ -21,7 +21,9 @@ namespace {
 constexpr int kHandlersPerCycle = 32;  // then publish: a busy thread must not keep an idle appender waiting
 constexpr auto kTick = std::chrono::milliseconds(250);
 constexpr unsigned kCyclesWithoutEventsMax = 16;  // while polled channels have work
-constexpr timespec kNap{.tv_sec = 0, .tv_nsec = 50'000};
+// Of 4, 16 and 64 us while nothing comes: what comes soon is seen soon, and a silence costs few naps.
+constexpr long kFirstNapNanos = 4'000;
+constexpr unsigned kLongerNapsMax = 2;
 constexpr auto kStoppingTick = std::chrono::milliseconds(10);
 
 std::int32_t utc_offset_now() {
@@ -76,7 +78,7 @@ void IoThread::run() {
   owner_.check();
   set_thread_name(fmt::format("fl-io-{}", index_).c_str());
   thread_id_.store(::gettid(), std::memory_order_relaxed);
-  ::prctl(PR_SET_TIMERSLACK, 1000UL);  // a nap of 50 us is meant to be one
+  ::prctl(PR_SET_TIMERSLACK, 1000UL);  // a nap of 4 us is meant to be one
   schedule_tick();
   while (!(draining_ && !anything_left())) {
     current_limits_ = &limits_.current();
@@ -100,6 +102,12 @@ void IoThread::wait_for_events() {
   }
 }
 
+void IoThread::nap() {
+  const timespec time{.tv_sec = 0, .tv_nsec = kFirstNapNanos << 2 * longer_naps_};
+  longer_naps_ = std::min(longer_naps_ + 1, kLongerNapsMax);
+  static_cast<void>(::nanosleep(&time, nullptr));
+}
+
 void IoThread::look_at_polled() {
   bool worked = false;
   for (std::size_t i = polled_.size(); i-- > 0;) {  // backwards: one may leave
@@ -111,9 +119,10 @@ void IoThread::look_at_polled() {
     polled_[i] = polled_.back();
     polled_.pop_back();
   }
+  if (worked) longer_naps_ = 0;
   if (worked && ++cycles_without_events_ < kCyclesWithoutEventsMax) return;
   cycles_without_events_ = 0;
-  if (!worked && !polled_.empty()) static_cast<void>(::nanosleep(&kNap, nullptr));
+  if (!worked && !polled_.empty()) nap();
   for (int i = 0; i < kHandlersPerCycle && context_.poll_one() > 0; ++i) {
   }
 }

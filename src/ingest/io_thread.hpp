@@ -59,7 +59,7 @@ struct StreamEnd {
 /// cycles come with the tick.
 ///
 /// With polled channels (shared memory) a cycle looks at those instead, and asks for events, which is a system call, only
-/// now and then; one that finds nothing takes a nap of some 50 us.
+/// now and then; one that finds nothing takes a nap, each time a longer one.
 ///
 /// Thread: create, start, post and join by the main thread; `*_posted` and everything below "own thread" run
 /// on the thread itself.
@@ -131,6 +131,7 @@ class IoThread {
   void run();
   void wait_for_events();
   void look_at_polled();
+  void nap();
   void finish_cycle();
   void schedule_tick();
   void tick();
@@ -166,6 +167,7 @@ class IoThread {
   std::vector<Channel*> resuming_;
   std::vector<Channel*> polled_;
   unsigned cycles_without_events_ = 0;
+  unsigned longer_naps_ = 0;
   std::int32_t utc_offset_seconds_ = 0;
   unsigned threads_without_acceptors_ = 0;
   bool stopping_ = false;

@@ -12,7 +12,7 @@ namespace fastlogd::ingest {
 namespace {
 
 constexpr std::size_t kBlocksPerLook = 4;  // then it is somebody else's turn
-constexpr unsigned kLooksInVainMax = 3;    // each followed by a nap; then sleep
+constexpr unsigned kLooksInVainMax = 4;    // each but the last followed by a nap, 84 us in all; then sleep
 
 }  // namespace
 

@@ -19,7 +19,7 @@
 
 #include "fastlog/fastlog.h"
 
-enum { MARKED = 256, PAUSE_NS = 90000 }; /* a daemon that finds nothing sleeps after 100 us */
+enum { MARKED = 256, PAUSE_NS = 75000 }; /* a daemon that finds nothing sleeps after 84 us */
 
 static struct fastlog_log* log_;
 static _Atomic uint64_t* returned_;

@@ -77,6 +77,40 @@ def calls(sizes: Sizes, rate: int) -> Scenario:
         [_quill(*options)])
 
 
+def visible(sizes: Sizes) -> Scenario:
+    """From the call until the caller itself sees its record in the log."""
+    seconds = 0.3 if sizes.quick else 3
+
+    def at(rate: int, setup: str) -> Contender:
+        server = servers.Fastlogd()
+
+        def run(parent: pathlib.Path) -> Run:
+            with Folder(parent) as folder:
+                server.start(folder, "unix-stream")
+                try:
+                    before = server.process.cpu_seconds()
+                    found = run_json([tool("shared_tool"), "--socket", server.socket_path, "--rate", str(rate), "--records",
+                                      str(int(rate * seconds)), "--visible", str(folder / "log")])
+                    return Run(found["records"], found["called_s"], server.process.cpu_seconds() - before,
+                               server.process.status_kib("VmHWM"), server.process.status_kib("RssAnon"),
+                               {name: found[f"call_{key}_ns"] for name, key in _VISIBLE.items()})
+                finally:
+                    server.stop()
+        return Contender(f"{rate:,} a second", setup, run)
+
+    tool("shared_tool")
+    return Scenario(
+        "visible", "From a call to log until the record is visible",
+        "The thread that calls fastlog_write (128 bytes) then looks into the mapped log until its record is there; the next one "
+        "is due at the rate, but is not sent before. CPU and memory are the daemon's.", "records", "call until visible",
+        [at(100_000, "the daemon is awake: it takes naps of 4 us and longer between two records"),
+         at(10_000, "a record every 100 us: at the edge of what it stays awake for"),
+         at(1_000, "the daemon sleeps when the record comes")], [])
+
+
+_VISIBLE = {"p50": "p50", "p99": "p99", "p99.9": "p999", "p99.99": "p9999", "max": "max"}
+
+
 def in_process(sizes: Sizes) -> Scenario:
     def contender(name: str, mode: str, setup: str) -> Contender:
         return Contender(name, setup, _logger(mode, "--messages", str(sizes.in_process)))
@@ -95,6 +129,7 @@ def in_process(sizes: Sizes) -> Scenario:
 ALL: dict[str, Callable[[Sizes], Scenario]] = {
     "inprocess": in_process,
     "shared": shared_memory,
+    "visible": visible,
     "calls-100k": lambda sizes: calls(sizes, 100_000),
     "calls-1000k": lambda sizes: calls(sizes, 1_000_000),
 }
