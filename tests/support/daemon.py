@@ -19,12 +19,20 @@ READY_SECONDS = 20
 MIB = 1 << 20
 
 
+_ports_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A loopback port nobody uses right now, for TCP and UDP."""
-    with socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as other:
-        probe.bind(("127.0.0.1", 0))
-        other.bind(probe.getsockname())
-        return probe.getsockname()[1]
+    """A loopback port nobody uses right now, for TCP and UDP; another one each time."""
+    while True:
+        with socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as other:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+            if port in _ports_given:
+                continue
+            other.bind(("127.0.0.1", port))
+        _ports_given.add(port)
+        return port
 
 
 def eventually(what, timeout: float = 10.0, interval: float = 0.01):

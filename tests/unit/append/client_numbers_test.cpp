@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -51,7 +52,11 @@ std::vector<std::string> texts(const std::string& name, std::uint64_t first, std
 /// What a kill now would leave, recovered.
 segment::RecoveryReport after_a_kill(const StreamOptions& options) {
   const TempDirectory copy;
-  std::filesystem::copy(options.directory, copy.path() + "/log");
+  std::filesystem::create_directory(copy.path() + "/log");
+  for (const auto& entry : std::filesystem::directory_iterator(options.directory)) {
+    std::error_code gone;  // a file that was being prepared has got its name meanwhile
+    std::filesystem::copy(entry.path(), copy.path() + "/log", gone);
+  }
   auto report = segment::recover(posix_file_system(), copy.path() + "/log", {});
   EXPECT_TRUE(report.has_value());
   return std::move(*report);
