@@ -79,7 +79,8 @@ def test_P01_nothing_acknowledged_is_lost_and_who_sends_again_loses_nothing(idle
     for log, first in enumerate(range(0, ROUNDS, ROUNDS_A_LOG)):
         daemon = idle_daemon
         daemon.log_directory = daemon.folder / "log" / f"log-{log}"
-        daemon.stream.update(directory=str(daemon.log_directory), segment_bytes="1MiB", durability={"mode": "group"})
+        daemon.stream.update(directory=str(daemon.log_directory), segment_bytes="1MiB", durability={"mode": "group"},
+                             write=("mapping", "pwrite")[log % 2])
         live_through(daemon, log, min(ROUNDS_A_LOG, ROUNDS - first), chance)
         assert daemon.stop() == 0
         shutil.rmtree(daemon.log_directory)

@@ -11,6 +11,7 @@ lost in each.
 
 import contextlib
 import fcntl
+import itertools
 import os
 import pathlib
 import random
@@ -31,14 +32,15 @@ SENDERS = 4
 SETTLE_SECONDS = 0.03  # what the daemon had sent before the disk held still reaches its senders
 FS_IOC_SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32), of ext4 and xfs
 NO_LOG_FLUSH = 2
+WRITES = itertools.cycle(("mapping", "pwrite"))  # in turns
 
 
-def daemon_on(folder: pathlib.Path, log_directory: pathlib.Path) -> Daemon:
+def daemon_on(folder: pathlib.Path, log_directory: pathlib.Path, write: str = "mapping") -> Daemon:
     folder.mkdir(exist_ok=True)
     daemon = Daemon(folder)
     daemon.log_directory = log_directory
     daemon.stream.update(directory=str(log_directory), segment_bytes="1MiB",
-                         durability={"mode": "group"}, retention={"bytes_max": "24MiB", "keep_free": 0},
+                         durability={"mode": "group"}, write=write, retention={"bytes_max": "24MiB", "keep_free": 0},
                          when_full="block")  # a full disk is not to be a reason for a missing record
     return daemon
 
@@ -67,7 +69,7 @@ class Cuts:
     def __init__(self, folder: pathlib.Path, disk: VolatileDisk, senders):
         self.folder, self.disk = folder, disk
         self.chance = random.Random(SEED)
-        self.daemon = daemon_on(folder / "live", folder / "disk" / "main")
+        self.daemon = daemon_on(folder / "live", folder / "disk" / "main", next(WRITES))
         self.make_senders = senders
 
     @contextlib.contextmanager
@@ -143,7 +145,7 @@ def shut_down_under_load(folder: pathlib.Path, image: pathlib.Path, number: int,
     """Stops an ext4 on a loop device at once, without its log; "" if everything acknowledged is there afterwards."""
     at = folder / "disk"
     with mounted_image(image, "ext4", at):
-        daemon = daemon_on(folder / f"live-{number}", at / f"main-{number}")
+        daemon = daemon_on(folder / f"live-{number}", at / f"main-{number}", next(WRITES))
         daemon.stream["durability"] = {"mode": mode}
         daemon.start()
         lines = senders(daemon).start()

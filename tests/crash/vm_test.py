@@ -4,6 +4,7 @@ Heavy: only with FASTLOGD_HEAVY=1 (a short form) or FASTLOGD_VM_ROUNDS=N: N kill
 made of every boot with a volatile disk; FASTLOGD_VM_SEED repeats the choices (what the machine does meanwhile differs).
 """
 
+import itertools
 import json
 import os
 import pathlib
@@ -59,9 +60,12 @@ def chance():
     return random.Random(SEED)
 
 
+WRITES = itertools.cycle(("mapping", "pwrite"))  # in turns
+
+
 def files(mode: str, **more: bytes) -> dict[str, bytes]:
     """The configuration: small segments, so that every boot rolls and seals; nothing is ever removed."""
-    stream = {"directory": "/log/main", "segment_bytes": "1MiB", "durability": {"mode": mode},
+    stream = {"directory": "/log/main", "segment_bytes": "1MiB", "durability": {"mode": mode}, "write": next(WRITES),
               "retention": {"bytes_max": "0", "keep_free": "0"}, "when_full": "block"}
     listener = {"name": "app", "transport": "unix-stream", "path": "/run/app.sock", "stream": "main"}
     configuration = {"runtime_directory": "/run", "streams": {"main": stream}, "listeners": [listener],

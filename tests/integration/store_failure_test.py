@@ -37,7 +37,7 @@ def cut_behind_committed(daemon: Daemon) -> pathlib.Path:
 
 @pytest.mark.parametrize("mode", ["none", "interval", "group"])
 def test_a_segment_that_is_cut_short_costs_no_record_and_no_daemon(idle_daemon, mode):
-    idle_daemon.stream["durability"] = {"mode": mode}
+    idle_daemon.stream.update(durability={"mode": mode}, write="mapping")  # pwrite makes the file longer again
     idle_daemon.with_text()
     daemon = idle_daemon.start()
     Load(daemon.connect, count=2000).run()

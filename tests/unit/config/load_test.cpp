@@ -122,6 +122,15 @@ diagnostics: {level: debug, profiling: control}
   EXPECT_EQ(config.io.ring_bytes, 4U << 20);
 }
 
+TEST(Load, GroupCommitIsWrittenByPwriteUnlessTheFileSaysOtherwise) {
+  const auto written_by = [](const std::string& keys) {
+    return load_text("streams: {main: {" + keys + "}}").config->streams.at(0).store.write;
+  };
+  EXPECT_EQ(written_by("durability: {mode: group}"), append::WriteBy::pwrite);
+  EXPECT_EQ(written_by("write: mapping, durability: {mode: group}"), append::WriteBy::mapping);
+  EXPECT_EQ(written_by("durability: {mode: interval}"), append::WriteBy::mapping);
+}
+
 TEST(Load, DefaultListenersFollowTheRuntimeDirectory) {
   const Loaded loaded = load_text("runtime_directory: /run/other\n");
   ASSERT_TRUE(loaded.ok());
