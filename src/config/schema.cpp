@@ -117,7 +117,8 @@ StreamConfig read_stream(const Node& node, std::string_view name, std::string pa
     read_durability(*durability, section.path_of("durability"), stream.store.durability, log);
   }
   // Where everybody waits for syncs a mapping is several times slower: a sync looks for what was stored in all its pages.
-  if (stream.store.durability.mode == append::DurabilityMode::group) stream.store.write = append::WriteBy::pwrite;
+  if (stream.store.durability.mode == append::DurabilityMode::group)
+    stream.store.write = append::WriteBy::pwrite;
   section.word<append::WriteBy>("write", stream.store.write, kWriteBy);
   if (const Node* retention = section.find("retention")) {
     read_retention(*retention, section.path_of("retention"), stream.store.retention, log);
