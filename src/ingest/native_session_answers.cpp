@@ -53,7 +53,8 @@ void NativeSession::answer() {
       (synced > replies_.acknowledged_synced() && replies_.acknowledged_synced() < synced_wanted_);
   if (wanted && replies_.acknowledge(stored, synced)) counters().acknowledgements.add();
   if (replies_.empty()) return;
-  if (replies_.send(waiter_.fd(), tick_ns_) == ReplyBuffer::Sent::failed) close(CloseReason::error);
+  // Of a peer that is gone, everything it had sent is still to be read.
+  replies_.send(waiter_.fd(), tick_ns_);
 }
 
 bool NativeSession::owes_answers() const {
@@ -65,7 +66,7 @@ void NativeSession::end_if_done() {
   if (finished() || !ended_ || backlog_ || owes_answers()) return;
   if (draining_) {
     replies_.error(wire::NativeError::shutting_down, kStopping);
-    static_cast<void>(replies_.send(waiter_.fd(), tick_ns_));
+    replies_.send(waiter_.fd(), tick_ns_);
   }
   close(close_reason_);
 }
@@ -102,7 +103,7 @@ void NativeSession::fail(wire::NativeError error, std::string_view text) {
   answer();
   if (!finished() && replies_.has_room()) {
     replies_.error(error, text);
-    static_cast<void>(replies_.send(waiter_.fd(), tick_ns_));
+    replies_.send(waiter_.fd(), tick_ns_);
   }
   close(CloseReason::abusive);
 }
@@ -138,7 +139,7 @@ void NativeSession::abandon() {
   answer();
   if (!finished() && replies_.has_room()) {
     replies_.error(wire::NativeError::shutting_down, kOutOfTime);
-    static_cast<void>(replies_.send(waiter_.fd(), tick_ns_));
+    replies_.send(waiter_.fd(), tick_ns_);
   }
   close(CloseReason::shutdown);
 }

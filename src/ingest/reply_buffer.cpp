@@ -62,7 +62,10 @@ ReplyBuffer::Sent ReplyBuffer::send(int fd, std::int64_t now_ns) {
   if (has_room()) flush_refusal();
   if (bytes_ == 0) return Sent::all;
   const ssize_t n = ::send(fd, buffer_.data(), bytes_, MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return Sent::failed;
+  if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+    forget_all();
+    return Sent::nobody_listens;
+  }
   if (n > 0) {
     bytes_ -= static_cast<std::size_t>(n);
     std::memmove(buffer_.data(), buffer_.data() + n, bytes_);
@@ -74,6 +77,12 @@ ReplyBuffer::Sent ReplyBuffer::send(int fd, std::int64_t now_ns) {
   }
   if (blocked_since_ns_ == 0) blocked_since_ns_ = now_ns;
   return Sent::blocked;
+}
+
+void ReplyBuffer::forget_all() {
+  bytes_ = 0;
+  ack_waits_ = false;
+  blocked_since_ns_ = 0;
 }
 
 }  // namespace fastlogd::ingest

@@ -12,10 +12,11 @@
 namespace fastlogd::ingest {
 
 /// Messages on their way out, and at most one acknowledgement among them: a newer one replaces what was not written yet.
-/// Refusals that adjoin become one. Thread: an io thread.
+/// Refusals that adjoin become one. A peer that is gone is told into the void: it may have died with records under way,
+/// and whoever reads those must not mind that nobody listens. Thread: an io thread.
 class ReplyBuffer {
  public:
-  enum class Sent : std::uint8_t { all, blocked, failed };
+  enum class Sent : std::uint8_t { all, blocked, nobody_listens };
 
   /// Room for any one message beside a refusal that waits to grow.
   [[nodiscard]] bool has_room() const { return bytes_ + 2 * limits::kNativeReplyBytesMax <= buffer_.size(); }
@@ -37,12 +38,13 @@ class ReplyBuffer {
 
   [[nodiscard]] bool empty() const { return bytes_ == 0 && refused_last_ == 0; }
   /// One send(2), non-blocking. `now_ns`: monotonic.
-  [[nodiscard]] Sent send(int fd, std::int64_t now_ns);
+  Sent send(int fd, std::int64_t now_ns);
   /// Since when the peer has not taken anything; 0: it does.
   [[nodiscard]] std::int64_t blocked_since_ns() const { return blocked_since_ns_; }
 
  private:
   void flush_refusal();
+  void forget_all();
   [[nodiscard]] std::span<char> room() { return std::span(buffer_).subspan(bytes_); }
 
   std::array<char, 4 * limits::kNativeReplyBytesMax> buffer_;

@@ -99,7 +99,8 @@ void SharedSession::answer() {
   }
   if (wanted && replies_.acknowledge(stored, synced)) counters().acknowledgements.add();
   if (replies_.empty()) return;
-  if (replies_.send(waiter_.fd(), tick_ns_) == ReplyBuffer::Sent::failed) close(CloseReason::error);
+  // Of a peer that is gone, everything it had sent is still to be read.
+  replies_.send(waiter_.fd(), tick_ns_);
 }
 
 /// Of what can still be answered: nothing comes any more.
@@ -112,7 +113,7 @@ void SharedSession::end_if_done() {
   if (finished() || !drained_ || owes_answers()) return;
   if (draining_ && replies_.has_room()) {
     replies_.error(wire::NativeError::shutting_down, kStopping);
-    static_cast<void>(replies_.send(waiter_.fd(), tick_ns_));
+    replies_.send(waiter_.fd(), tick_ns_);
   }
   close(close_reason_);
 }
@@ -139,7 +140,7 @@ void SharedSession::end_ring(wire::NativeError error, const char* text) {
                                        listener_->options.name, describe_peer(waiter_.fd()), text);
   if (replies_.has_room()) {
     replies_.error(error, text);
-    static_cast<void>(replies_.send(waiter_.fd(), tick_ns_));
+    replies_.send(waiter_.fd(), tick_ns_);
   }
   close(CloseReason::abusive);
 }

@@ -17,6 +17,8 @@ from support.daemon import MIB, eventually
 from support.mounts import small_ext4
 from support.native_client import NativeClient
 
+SO_SNDBUFFORCE = 32  # of asm-generic/socket.h
+
 
 def tcp(daemon) -> socket.socket:
     return socket.create_connection(("127.0.0.1", daemon.target("tcp").port))
@@ -60,6 +62,24 @@ def stored_bytes(daemon) -> list[bytes]:
     from base64 import b64decode
     return [b64decode(one["message_base64"]) if "message_base64" in one else one["message"].encode()
             for one in daemon.cat_json()]
+
+
+def test_what_a_dead_client_had_sent_is_stored_though_nobody_hears_of_it(idle_daemon):
+    """Its acknowledgements find nobody while most of its records still lie in the socket, more than the ring holds."""
+    if os.geteuid() != 0:
+        pytest.skip("so large a buffer needs root")
+    idle_daemon.config["io"] = {"ring_bytes": "2MiB"}
+    daemon = idle_daemon.start()
+    with NativeClient(daemon.connect()) as client:
+        client.listen(lambda: client.welcome is not None)
+        client.connection.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 64 * MIB)
+        daemon.process.send_signal(signal.SIGSTOP)
+        client.connection.settimeout(5)
+        for number in range(5000):
+            client.send([b"record %d " % number + b"x" * 2000])
+    daemon.process.send_signal(signal.SIGCONT)
+    daemon.quiesce(5000)
+    assert [message.split(b"x")[0] for message in daemon.cat()] == [b"record %d " % n for n in range(5000)]
 
 
 def test_fields_survive(daemon):

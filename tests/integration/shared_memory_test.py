@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import threading
 import time
 
@@ -89,6 +90,27 @@ def test_every_record_whose_call_had_returned_survives_sigkill_of_the_program(da
 def last_run(numbers: list[int]) -> list[int]:
     """From the last 1 on."""
     return numbers[len(numbers) - 1 - numbers[::-1].index(1):]
+
+
+def test_a_program_that_dies_while_it_flushes_loses_nothing(idle_daemon: Daemon):
+    """What it has asked to be told is still to be said, to nobody, while its records lie in the memory: more of them than
+    the daemon can take at once."""
+    idle_daemon.config["io"] = {"ring_bytes": "2MiB"}
+    daemon = idle_daemon.start()
+    with fastlog.opened(daemon) as log:
+        assert log.write(b"parent") == fastlog.OK and log.flush() == fastlog.OK
+    child = os.fork()
+    if child == 0:
+        mine = fastlog.Log(daemon, ring_bytes=16 << 20)
+        good = mine.write(b"0") == fastlog.OK and mine.flush() == fastlog.OK
+        os.kill(daemon.process.pid, signal.SIGSTOP)
+        good = good and all(mine.write(b"%d " % number + b"x" * 450) == fastlog.OK for number in range(1, 20_000))
+        good = good and mine.flush(timeout_ms=100) == fastlog.TIMEOUT
+        os.kill(os.getpid(), signal.SIGKILL if good else signal.SIGUSR1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    daemon.process.send_signal(signal.SIGCONT)
+    daemon.quiesce(received=20_001)
+    assert [message.split()[0] for message in daemon.cat()] == [b"parent", *(b"%d" % number for number in range(20_000))]
 
 
 def test_without_shared_memory_records_go_over_the_socket(idle_daemon: Daemon):
