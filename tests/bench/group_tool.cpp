@@ -40,7 +40,7 @@ struct Options {
   std::string directory;
   std::string corpus;
   std::string socket;
-  append::WriteBy write = append::WriteBy::mapping;
+  append::WriteBy write = append::WriteBy::pwrite;  // as the daemon does in this mode
   std::size_t clients = 1;
   double seconds = 5;
 };

@@ -15,11 +15,11 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from harness import durability, loggers, machine, report, scenarios, sizes  # noqa: E402
+from harness import durability, group, loggers, machine, report, scenarios, sizes  # noqa: E402
 from harness.paths import CORPUS, OUTPUT, ROOT, Unavailable  # noqa: E402
 
 
-SCENARIOS = scenarios.ALL | loggers.ALL | sizes.ALL | durability.ALL
+SCENARIOS = scenarios.ALL | loggers.ALL | sizes.ALL | durability.ALL | group.ALL
 
 
 def arguments() -> argparse.Namespace:

@@ -1,14 +1,10 @@
-"""Stalls at a set rate, by how frames are written and when they are synced; acknowledgements a second in group commit."""
+"""Stalls at a set rate, by how frames are written and when they are synced."""
 
 import math
-import pathlib
 
-from harness import servers
 from harness.figures import Run, duration, percentiles
-from harness.paths import CORPUS, Unavailable, tool
-from harness.redis import Redis
-from harness.rounds import Folder, run_json, tool_round
-from harness.scenarios import Contender, Pair, Scenario, Sizes
+from harness.rounds import tool_round
+from harness.scenarios import Contender, Scenario, Sizes
 
 WAYS = {
     "mapping": ("huge pages, populated ahead", []),
@@ -83,81 +79,4 @@ def _histogram(sums: dict[int, int]) -> str:
                      for upper, count in sorted(sums.items()) if count)
 
 
-# --- group commit ---
-
-CLIENTS = (1, 8, 64)
-
-
-def _group(sizes: Sizes, mode: str, clients: int, *options: str):
-    seconds = "0.5" if sizes.quick else "5"
-    return lambda parent: tool_round(parent, "group_tool", mode, "--clients", str(clients), "--seconds", seconds, *options)
-
-
-def _redis(sizes: Sizes, redis: Redis, clients: int):
-    seconds = "0.5" if sizes.quick else "5"
-
-    def run(parent: pathlib.Path) -> Run:
-        with Folder(parent) as folder:
-            try:
-                redis.start(folder)
-                cpu_before = redis.process.cpu_seconds()
-                found = run_json([tool("group_tool"), "redis", "--socket", str(redis.socket_path), "--clients",
-                                  str(clients), "--seconds", seconds, "--directory", str(folder), "--corpus", str(CORPUS)])
-                cpu = redis.process.cpu_seconds() - cpu_before
-                return Run(found["records"], found["seconds"], cpu, redis.process.status_kib("VmHWM"),
-                           redis.process.status_kib("RssAnon"), found["call_ns"])
-            finally:
-                redis.stop()
-    return run
-
-
-def _fastlogd(sizes: Sizes, clients: int):
-    """The daemon over its Unix socket, with native clients that wait for `synced`."""
-    seconds = "0.5" if sizes.quick else "5"
-
-    def run(parent: pathlib.Path) -> Run:
-        server = servers.Fastlogd(group=True)
-        with Folder(parent) as folder:
-            try:
-                server.start(folder, "unix-stream")
-                cpu_before = server.process.cpu_seconds()
-                found = run_json([tool("group_tool"), "native", "--socket", str(server.socket_path), "--clients",
-                                  str(clients), "--seconds", seconds, "--directory", str(folder), "--corpus", str(CORPUS)])
-                return Run(found["records"], found["seconds"], server.process.cpu_seconds() - cpu_before,
-                           server.process.status_kib("VmHWM"), server.process.status_kib("RssAnon"), found["call_ns"])
-            finally:
-                server.stop()
-    return run
-
-
-def group(sizes: Sizes) -> Scenario:
-    loop, daemon = "pwrite + fdatasync, one after the other", "fastlogd, {} native clients"
-    store, redis_name = "store, {} waiting", "Redis stream, {} clients"
-    contenders = [Contender(loop, "one thread, 160 bytes each into an allocated file", _group(sizes, "loop", 1))]
-    for clients in CLIENTS:
-        contenders.append(Contender(daemon.format(clients), "Unix socket, one record each in flight, synced",
-                                    _fastlogd(sizes, clients)))
-        contenders.append(Contender(store.format(clients), "in the process, one record each in flight",
-                                    _group(sizes, "store", clients)))
-    for write in ("small-pages", "pwrite"):
-        contenders.append(Contender(f"{store.format(64)}, {write}", "the same, written otherwise",
-                                    _group(sizes, "store", 64, "--write", write)))
-    missing: dict[str, str] = {}
-    pairs = [Pair(daemon.format(clients), loop, 30 if clients == 64 else None) for clients in CLIENTS]
-    pairs += [Pair(store.format(clients), loop) for clients in CLIENTS]
-    try:
-        redis = Redis()
-        for clients in CLIENTS:
-            contenders.append(Contender(redis_name.format(clients), redis.setup, _redis(sizes, redis, clients)))
-            pairs.append(Pair(daemon.format(clients), redis_name.format(clients)))
-    except Unavailable as reason:
-        missing["Redis"] = str(reason)
-    return Scenario(
-        "group", "Group commit: acknowledgements a second while every record waits for the disk",
-        "Every client has one record of 128 bytes in flight and sends the next when that one is on disk. `pwrite + "
-        "fdatasync` writes 160 bytes (a frame of the same record) behind each other into an allocated file and calls "
-        "fdatasync(2) after each: what one waiting client gets from this disk without a log.",
-        "records", "send until acknowledged", contenders, pairs, missing)
-
-
-ALL = {"durability": durability, "group": group}
+ALL = {"durability": durability}

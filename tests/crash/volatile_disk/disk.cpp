@@ -8,6 +8,7 @@
 #include <cstring>
 #include <map>
 #include <numeric>
+#include <thread>
 
 namespace fastlogd::crash {
 namespace {
@@ -51,6 +52,7 @@ bool Disk::write(std::size_t offset, std::span<const std::byte> bytes) {
 
 bool Disk::flush() {
   ++flushes_;
+  if (flush_delay_.count() > 0) std::this_thread::sleep_for(flush_delay_);
   if (flushes_to_fail_ > 0) {
     --flushes_to_fail_;
     unflushed_.clear();

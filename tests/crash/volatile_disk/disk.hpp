@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <random>
@@ -39,6 +40,7 @@ class Disk {
   void lie_about_flushes(bool lie) { lies_ = lie; }
   void fail_writes(std::uint64_t count) { writes_to_fail_ = count; }
   void fail_flushes(std::uint64_t count) { flushes_to_fail_ = count; }
+  void delay_flushes(std::chrono::microseconds delay) { flush_delay_ = delay; }
 
   [[nodiscard]] std::size_t unflushed() const { return unflushed_.size(); }
   [[nodiscard]] std::uint64_t writes() const { return writes_; }
@@ -57,6 +59,7 @@ class Disk {
   std::vector<bool> touched_;     ///< pages ever written: the others are holes of an image
   std::vector<Write> unflushed_;  ///< in the order they came
   bool lies_ = false;
+  std::chrono::microseconds flush_delay_{0};
   std::uint64_t writes_to_fail_ = 0;
   std::uint64_t flushes_to_fail_ = 0;
   std::uint64_t writes_ = 0;

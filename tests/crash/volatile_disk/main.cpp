@@ -12,6 +12,7 @@
 //   lie on|off                 report flushes as done and do nothing
 //   fail-writes N              the next N writes fail with EIO
 //   fail-flushes N             likewise; what they would have made durable is lost
+//   delay-flushes MICROS       every flush takes at least so long
 //   stats                      writes, flushes, unflushed writes
 //
 // Ends when the mount point is unmounted, or on SIGTERM.
@@ -25,6 +26,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -203,6 +205,10 @@ class Control {
     }
     if (command == "fail-flushes" && words >> number) {
       disk_.fail_flushes(number);
+      return "ok";
+    }
+    if (command == "delay-flushes" && words >> number) {
+      disk_.delay_flushes(std::chrono::microseconds(number));
       return "ok";
     }
     if (command != "stats") return "error unknown command: " + line;
