@@ -10,8 +10,11 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kBetweenTries{100};
-constexpr milliseconds kHandshake{2000};  // a daemon that is there answers in a fraction of one
-constexpr milliseconds kWaitSlice{20};    // then see whether the daemon is still there
+constexpr milliseconds kHandshake{2000};
+// In a call to log. A daemon that is there answers in a fraction of one; the socket of one that is not may take connections
+// all the same (systemd holds it), and nobody's call shall wait long for that.
+constexpr milliseconds kHandshakeInCall{100};
+constexpr milliseconds kWaitSlice{20};  // then see whether the daemon is still there
 constexpr std::size_t kLooksPerLap = 16;
 
 }  // namespace
@@ -57,27 +60,11 @@ void Producer::take(Link link) {
   dropped_.fetch_add(lost, std::memory_order_relaxed);
 }
 
-/// The number of the first record that the old daemon has not given back.
-std::uint64_t Producer::first_unread() const {
-  if (where_ != Where::shared) return next_number_;
-  const ring::SharedParts& parts = ring_.parts();
-  for (std::uint64_t at = ring_.read(); at < ring_.written();) {
-    ring::FrameHeader header;
-    const std::byte* const frame = parts.data + (at & (parts.capacity - 1));
-    std::memcpy(&header, frame, sizeof header);
-    if ((header.flags & ring::FrameHeader::kPad) == 0) {
-      return wire::read_shared_number({frame + sizeof header, header.bytes - sizeof header});
-    }
-    at += header.bytes;
-  }
-  return next_number_;
-}
-
-/// Calls `use(payload)` for each record that was not given back, until it says false.
+/// Calls `use(payload)` for each record from position `from` on, until it says false.
 template <class Use>
-bool each_unread(const ring::SharedProducer& old, Use use) {
-  const ring::SharedParts& parts = old.parts();
-  for (std::uint64_t at = old.read(); at < old.written();) {
+bool each_record(const ring::SharedProducer& ring, std::uint64_t from, Use use) {
+  const ring::SharedParts& parts = ring.parts();
+  for (std::uint64_t at = from; at < ring.written();) {
     ring::FrameHeader header;
     const std::byte* const frame = parts.data + (at & (parts.capacity - 1));
     std::memcpy(&header, frame, sizeof header);
@@ -90,9 +77,22 @@ bool each_unread(const ring::SharedProducer& old, Use use) {
   return true;
 }
 
+/// The number of the first record that the old daemon has not given back; what it gives back later is written again all
+/// the same, so that the first number stays true.
+std::uint64_t Producer::first_unread() {
+  if (where_ != Where::shared) return next_number_;
+  unread_ = ring_.read();
+  std::uint64_t first = next_number_;
+  each_record(ring_, unread_, [&](std::span<const std::byte> payload) {
+    first = wire::read_shared_number(payload);
+    return false;
+  });
+  return first;
+}
+
 bool Producer::write_again(ring::SharedProducer& old) {
   bool ring_bell = false;
-  const bool all = each_unread(old, [&](std::span<const std::byte> payload) {
+  const bool all = each_record(old, unread_, [&](std::span<const std::byte> payload) {
     auto room = ring_.reserve(payload.size());
     while (room.empty()) {  // this ring is smaller
       if (ring_bell && !link_.send_bell()) return false;
@@ -109,7 +109,7 @@ bool Producer::write_again(ring::SharedProducer& old) {
 }
 
 bool Producer::send_again(const ring::SharedProducer& old) {
-  return each_unread(old, [&](std::span<const std::byte> payload) {
+  return each_record(old, unread_, [&](std::span<const std::byte> payload) {
     wire::SharedRecord record;
     if (wire::read_shared_record(payload, record) != wire::SharedStatus::record) return false;
     const std::string_view data =
@@ -136,7 +136,7 @@ bool Producer::connect_again(Deadline deadline) {
 
 bool Producer::reconnect_sometimes() {
   if (steady_clock::now() < next_try_) return false;
-  return connect_again(steady_clock::now() + kHandshake);
+  return connect_again(steady_clock::now() + kHandshakeInCall);
 }
 
 /// The daemon sleeps, or has said that it goes, or nothing was given back since the last look.
@@ -150,7 +150,7 @@ void Producer::look_at_daemon(bool asked) {
   const bool moves = read != std::exchange(read_then_, read);
   if (!asked && moves) return;
   const bool alive = asked && !ring_.closed() ? link_.send_bell() : !link_.is_broken();
-  if (!alive) static_cast<void>(connect_again(steady_clock::now() + kHandshake));
+  if (!alive) static_cast<void>(connect_again(steady_clock::now() + kHandshakeInCall));
 }
 
 int Producer::drop(int why) {

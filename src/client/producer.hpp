@@ -117,7 +117,7 @@ class Producer {
   void look_at_daemon(bool asked);
   bool connect_again(Deadline deadline);
   bool reconnect_sometimes();
-  [[nodiscard]] std::uint64_t first_unread() const;
+  [[nodiscard]] std::uint64_t first_unread();
   void take(Link link);
   bool write_again(ring::SharedProducer& old);
   bool send_again(const ring::SharedProducer& old);
@@ -136,7 +136,8 @@ class Producer {
   std::uint64_t looked_at_ = 0;             ///< position at the last look at the daemon
   std::uint64_t look_every_ = 0;            ///< bytes
   std::uint64_t read_then_ = 0;             ///< what the daemon had given back then
-  volatile bool busy_ = false;              ///< a call is under way; for signal handlers of this thread
+  std::uint64_t unread_ = 0;  ///< from here on the old ring is written again; it may be given back meanwhile
+  volatile bool busy_ = false;  ///< a call is under way; for signal handlers of this thread
   Where where_ = Where::nowhere;
 
   std::atomic<std::uint64_t> last_number_{0};

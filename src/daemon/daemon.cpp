@@ -33,6 +33,7 @@ Daemon::Daemon(config::Loaded loaded, std::string config_path, config::MissingFi
     : started_ns_(monotonic_ns()),
       config_counters_(std::make_shared<config::ConfigCounters>()),
       reloader_(std::move(config_path), loaded, missing, *config_counters_),
+      ring_store_(io_),
       watch_(io_, std::move(watcher), [this] { (void)reload_->run(config::Trigger::watch); }),
       signals_(io_, SIGTERM, SIGINT, SIGHUP),
       tick_timer_(io_),
@@ -98,12 +99,15 @@ Result<> Daemon::open_front_end() {
   auto created = ingest::FrontEnd::create(running().io, running().limits, streams_->names());
   if (!created) return created.error();
   front_end_ = std::move(*created);
+  front_end_->set_ring_keeper(ring_store_);
   streams_->attach(*front_end_);
   return {};
 }
 
 Result<> Daemon::open_listeners() {
-  auto prepared = front_end_->prepare(running().listeners, take_inherited_sockets());
+  Inheritance inheritance = take_inheritance();
+  kept_rings_ = std::move(inheritance.rings);
+  auto prepared = front_end_->prepare(running().listeners, std::move(inheritance.sockets));
   if (!prepared) return prepared.error();
   listeners_ = std::move(*prepared);
   return {};
@@ -139,6 +143,7 @@ Result<> Daemon::start_threads() {
   front_end_->commit(std::move(*listeners_));
   listeners_.reset();
   register_listeners(*front_end_, metrics_);
+  front_end_->resume_rings(std::exchange(kept_rings_, {}));
   front_end_->start();
   return {};
 }

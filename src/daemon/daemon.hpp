@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -21,6 +22,7 @@
 #include "daemon/config_watch.hpp"
 #include "daemon/profiling.hpp"
 #include "daemon/reload.hpp"
+#include "daemon/ring_store.hpp"
 #include "daemon/routes.hpp"
 #include "daemon/streams.hpp"
 #include "daemon/vital_signs.hpp"
@@ -80,9 +82,11 @@ class Daemon {
   metrics::Registry metrics_;
   std::shared_ptr<config::ConfigCounters> config_counters_;
   config::Reloader reloader_;
+  RingStore ring_store_;
   std::unique_ptr<Streams> streams_;
   std::unique_ptr<ingest::FrontEnd> front_end_;
   std::optional<ingest::PreparedListeners> listeners_;  ///< bound, until the io threads start
+  std::vector<ingest::KeptRing> kept_rings_;            ///< likewise
   std::unique_ptr<Reload> reload_;
   ConfigWatch watch_;
   boost::asio::signal_set signals_;

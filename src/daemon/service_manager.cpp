@@ -3,7 +3,10 @@
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 
+#include <array>
 #include <cstdlib>
+#include <map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -13,11 +16,26 @@
 namespace fastlogd::daemon {
 namespace {
 
+void complain(int result) {
+  if (result >= 0) return;
+  static diag::RateLimit limit;
+  limit.log(diag::Level::warning, "can't notify the service manager: {}",
+            std::error_code(-result, std::system_category()).message());
+}
+
 void notify(const std::string& state) {
-  if (const int result = ::sd_notify(0, state.c_str()); result < 0) {
-    static diag::RateLimit limit;
-    limit.log(diag::Level::warning, "can't notify the service manager: {}",
-              std::error_code(-result, std::system_category()).message());
+  complain(::sd_notify(0, state.c_str()));
+}
+
+/// The two files of a ring have one name.
+void take_half(const std::string& name, UniqueFd fd, std::map<std::string, UniqueFd>& halves,
+               std::vector<ingest::KeptRing>& rings) {
+  const auto other = halves.find(name);
+  if (other == halves.end()) {
+    halves.emplace(name, std::move(fd));
+  } else {
+    rings.push_back({.name = name, .one = std::move(other->second), .other = std::move(fd)});
+    halves.erase(other);
   }
 }
 
@@ -45,27 +63,44 @@ std::optional<std::chrono::microseconds> watchdog_period() {
   return std::chrono::microseconds(micros);
 }
 
-std::vector<ingest::InheritedSocket> take_inherited_sockets() {
+void store_descriptors(const std::string& name, int first, int second) {
+  const std::array<int, 2> descriptors = {first, second};
+  const std::string state = fmt::format("FDSTORE=1\nFDPOLL=0\nFDNAME={}", name);
+  complain(::sd_pid_notify_with_fds(0, 0, state.c_str(), descriptors.data(), descriptors.size()));
+}
+
+void remove_descriptors(const std::string& name) {
+  notify(fmt::format("FDSTOREREMOVE=1\nFDNAME={}", name));
+}
+
+Inheritance take_inheritance() {
   char** names = nullptr;
   const int count = ::sd_listen_fds_with_names(1, &names);
   if (count < 0) {
-    diag::warning("can't take sockets from the service manager: {}",
+    diag::warning("can't take descriptors from the service manager: {}",
                   std::error_code(-count, std::system_category()).message());
     return {};
   }
-  std::vector<ingest::InheritedSocket> sockets;
+  Inheritance inheritance;
+  std::map<std::string, UniqueFd> halves;
   for (int i = 0; i < count; ++i) {
     UniqueFd fd(SD_LISTEN_FDS_START + i);
     const std::string name = names != nullptr && names[i] != nullptr ? names[i] : "";
-    if (::sd_is_socket(fd.get(), AF_UNSPEC, 0, -1) <= 0) {
+    if (name.starts_with(kRingNamePrefix)) {
+      take_half(name, std::move(fd), halves, inheritance.rings);
+    } else if (::sd_is_socket(fd.get(), AF_UNSPEC, 0, -1) > 0) {
+      inheritance.sockets.push_back({name, std::move(fd)});
+    } else {
       diag::warning("descriptor {} ({}) from the service manager is not a socket; closed", fd.get(), name);
-      continue;
     }
-    sockets.push_back({name, std::move(fd)});
+  }
+  for (const auto& [name, fd] : halves) {
+    diag::warning("half of the ring {} is all that came back from the service manager; closed", name);
+    remove_descriptors(name);
   }
   for (int i = 0; names != nullptr && names[i] != nullptr; ++i) std::free(names[i]);
   std::free(names);
-  return sockets;
+  return inheritance;
 }
 
 }  // namespace fastlogd::daemon

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ingest/front_end.hpp"
+#include "ingest/ring_keeper.hpp"
 
 namespace fastlogd::daemon {
 
@@ -21,8 +22,22 @@ void notify_alive();
 /// How often notify_alive() is expected at least (WatchdogSec=); nothing if nobody watches.
 [[nodiscard]] std::optional<std::chrono::microseconds> watchdog_period();
 
-/// The sockets systemd bound for us, with their FileDescriptorName= (sd_listen_fds_with_names(3)); what is not a
-/// socket is closed and named in the log. The environment variables are removed: children get none of this.
-[[nodiscard]] std::vector<ingest::InheritedSocket> take_inherited_sockets();
+/// Of a ring in the file descriptor store; a name of the rest is a socket's.
+inline constexpr std::string_view kRingNamePrefix = "fastlogd-ring-";
+
+/// FDSTORE=1: the service manager keeps both under this name until they are removed or the service is stopped, as far as
+/// FileDescriptorStoreMax= allows. Main thread.
+void store_descriptors(const std::string& name, int first, int second);
+void remove_descriptors(const std::string& name);
+
+/// What a service manager hands over at a start.
+struct Inheritance {
+  std::vector<ingest::InheritedSocket> sockets;  ///< bound for us, with their FileDescriptorName=
+  std::vector<ingest::KeptRing> rings;           ///< of the daemon before this one
+};
+
+/// sd_listen_fds_with_names(3). What is neither a socket nor half of a ring is closed and named in the log. The environment
+/// variables are removed: children get none of this.
+[[nodiscard]] Inheritance take_inheritance();
 
 }  // namespace fastlogd::daemon

@@ -15,6 +15,7 @@
 #include "base/unique_fd.hpp"
 #include "ingest/ingest_counters.hpp"
 #include "ingest/ingest_options.hpp"
+#include "ingest/ring_keeper.hpp"
 #include "record/client_numbers.hpp"
 #include "record/ingress.hpp"
 #include "record/progress.hpp"
@@ -101,6 +102,14 @@ class FrontEnd {
   /// Before start(): up to which of their own numbers clients' records are in the log of `stream`; those are not stored
   /// again. It outlives the FrontEnd's threads.
   void set_known_numbers(std::string_view stream, const ClientNumbers& known);
+
+  /// Before start(): who keeps the clients' shared memory for the daemon that comes after this one. It outlives the
+  /// FrontEnd's threads.
+  void set_ring_keeper(RingKeeper& keeper);
+  /// After the first commit(), before start(): what the keeper has kept. Each ring is drained once the io threads run, as
+  /// if its client had just gone, and then forgotten; meanwhile its client is put off. A ring that is none, or whose
+  /// listener and stream are gone, is told of in the log and forgotten.
+  void resume_rings(std::vector<KeptRing> rings);
 
   /// Everything that may fail: binds, listens, checks who answers on a Unix path (stale: replaced; living:
   /// refused with the reason), sets modes. Nothing that runs is changed. A listener whose transport and

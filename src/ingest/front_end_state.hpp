@@ -10,6 +10,7 @@
 #include "ingest/front_end.hpp"
 #include "ingest/io_thread.hpp"
 #include "ingest/listener.hpp"
+#include "ingest/ring_note.hpp"
 #include "ingest/sockets.hpp"
 
 namespace fastlogd::ingest {
@@ -51,6 +52,8 @@ struct FrontEnd::State {
                                      bool& inherited);
   void retire_missing(const std::vector<PreparedListener>& prepared);
   void activate(PreparedListener prepared);
+  [[nodiscard]] Result<> resume_ring(KeptRing ring, IoThread& on);
+  [[nodiscard]] ListenerPtr listener_for(const RingNote& note) const;
   void register_counters(const Listener& listener);
 
   std::vector<std::string> streams;

@@ -50,6 +50,7 @@ struct ListenerCounters {
   Counter client_dropped_records;  ///< before receipt: clients with shared memory say so
   Counter shared_violations;       ///< rings that were taken back because of what was in them
   Counter shared_connections;      ///< of the native ones, those that got shared memory
+  Counter resumed_rings;           ///< of the daemon before this one, drained by this one
   Counter native_connections;      ///< of the accepted ones, those that speak the native protocol
   Counter accepted_connections;
   Counter accept_errors;

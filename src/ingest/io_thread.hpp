@@ -1,6 +1,7 @@
 // One thread that owns sessions, framers and the write ends of its rings.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -21,6 +22,8 @@
 #include "ingest/channel.hpp"
 #include "ingest/datagram_slab.hpp"
 #include "ingest/process_names.hpp"
+#include "ingest/returning_clients.hpp"
+#include "ingest/ring_keeper.hpp"
 #include "ingest/shared_quota.hpp"
 #include "record/client_numbers.hpp"
 #include "record/ingress.hpp"
@@ -39,6 +42,8 @@ struct IoShared {
   SnapshotBox<LimitOptions> limits;
   std::vector<std::unique_ptr<IoThread>> threads;
   SharedQuota shared_quota;
+  RingKeeper* keeper = nullptr;  ///< may be nobody
+  ReturningClients returning;
   std::atomic<unsigned> open_connections{0};
   std::atomic<unsigned> next_thread{0};  ///< connections go round
 };
@@ -109,10 +114,12 @@ class IoThread {
   [[nodiscard]] BlockWriter& writer(const Listener& listener) { return *streams_[listener.stream].writer; }
   [[nodiscard]] ingress::RingLoss& loss(const Listener& listener) { return *streams_[listener.stream].loss; }
   [[nodiscard]] AckBoard& acks(const Listener& listener) { return *streams_[listener.stream].acks; }
-  /// Up to which of its own numbers the log held a client's records when the daemon started; 0: nobody knows.
+  /// Up to which of its own numbers a client's records are in the log from before the daemon's start, or from a ring that
+  /// came back; 0: nobody knows.
   [[nodiscard]] std::uint64_t known_number(const Listener& listener, const ClientKey& client) const {
     const ClientNumbers* const known = streams_[listener.stream].known;
-    return known == nullptr ? 0 : known->last_of(client);
+    return std::max(known == nullptr ? 0 : known->last_of(client),
+                    shared_.returning.last_of(listener.stream, client));
   }
   [[nodiscard]] ProcessNames& process_names() { return process_names_; }
   [[nodiscard]] std::int32_t utc_offset_seconds() const { return utc_offset_seconds_; }

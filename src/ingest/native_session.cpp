@@ -130,8 +130,8 @@ NativeSession::Progress NativeSession::process(BlockWriter& writer, std::size_t 
   if (any) ledger_.committed(writer.ring_end());
   if (sync_request_) request_sync(writer);
   if (waits_for_progress()) board().wait(*this);
-  if (end == BlockEnd::failed) {
-    fail(event.error, event.text);
+  if (end == BlockEnd::failed || end == BlockEnd::put_off) {
+    end == BlockEnd::failed ? fail(event.error, event.text) : put_off();
     return Progress::finished;
   }
   answer();
@@ -152,6 +152,8 @@ NativeSession::BlockEnd NativeSession::decode(BlockWriter& writer, std::string_v
       return BlockEnd::all_read;
     }
     if (event.kind == wire::NativeEvent::Kind::error) return BlockEnd::failed;
+    if (event.kind == wire::NativeEvent::Kind::hello && is_expected_back(event.hello))
+      return BlockEnd::put_off;
     if (begins_a_hole(writer, event) ||
         !take(writer, event)) {  // no room for a new sender: the next block has some
       decoder_ = before;
@@ -240,6 +242,12 @@ void NativeSession::refuse_record(const wire::NativeEvent& event) {
   refuse(event.number, event.number, event.refusal);
 }
 
+/// What it had written into a ring of the daemon before this one is still being stored.
+bool NativeSession::is_expected_back(const wire::NativeHello& hello) const {
+  return thread_.shared().returning.is_pending(listener_->stream,
+                                               {.id = hello.client, .uid = origin_.attested.uid});
+}
+
 void NativeSession::greet(const wire::NativeHello& hello) {
   client_ = {.id = hello.client, .uid = origin_.attested.uid};
   known_ = thread_.known_number(*listener_, client_);
@@ -269,23 +277,34 @@ NativeSession::Progress NativeSession::share() {
     answer();
     return finished() ? Progress::finished : Progress::read;
   }
+  const SourceView& who = origin_.attested;
+  std::string kept_name = keep_shared_memory(thread_.shared().keeper, grant,
+                                             {.client = client_,
+                                              .gid = who.gid,
+                                              .pid = who.pid,
+                                              .listener = listener_->options.name,
+                                              .stream = listener_->options.stream,
+                                              .identifier = who.identifier,
+                                              .host = who.host});
   // WELCOME goes first, and the descriptors with MEMORY's own bytes.
   if (!replies_.empty() || !send_shared_memory(waiter_.fd(), grant)) {
+    if (!kept_name.empty()) thread_.shared().keeper->forget(kept_name);
     close(CloseReason::error);
   } else {
-    become_shared(std::move(grant));
+    become_shared(std::move(grant), std::move(kept_name));
   }
   return Progress::finished;
 }
 
-void NativeSession::become_shared(SharedGrant grant) {
+void NativeSession::become_shared(SharedGrant grant, std::string kept_name) {
   SharedStart start{.grant = std::move(grant),
                     .origin = origin_,
                     .first_number = decoder_.next_number(),
                     .client = client_,
                     .known = known_,
                     .decoder = decoder_,
-                    .received = {tail_.get(), tail_bytes_}};
+                    .received = {tail_.get(), tail_bytes_},
+                    .kept_name = std::move(kept_name)};
   auto shared = std::make_unique<SharedSession>(thread_, listener_, waiter_.release(), std::move(start));
   SharedSession& session = *shared;
   board().leave(*this);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "ingest/ack_board.hpp"
@@ -53,7 +54,7 @@ class NativeSession final : public Channel, public AckListener {
 
  private:
   enum class Progress : std::uint8_t { read, drained, paused, stalled, finished };
-  enum class BlockEnd : std::uint8_t { all_read, block_full, failed };
+  enum class BlockEnd : std::uint8_t { all_read, block_full, failed, put_off };
 
   Progress read_block();
   /// Bytes now in the block, the tail included; -1: nothing is there yet, wait.
@@ -66,8 +67,9 @@ class NativeSession final : public Channel, public AckListener {
   [[nodiscard]] bool add(BlockWriter& writer, const wire::NativeRecord& record);
   void flush(const wire::NativeEvent& event);
   [[nodiscard]] Progress share();
-  void become_shared(SharedGrant grant);
+  void become_shared(SharedGrant grant, std::string kept_name);
   void want(std::uint64_t number, wire::Wanted wanted);
+  [[nodiscard]] bool is_expected_back(const wire::NativeHello& hello) const;
   void greet(const wire::NativeHello& hello);
   void refuse_record(const wire::NativeEvent& event);
   void request_sync(BlockWriter& writer);
@@ -80,6 +82,7 @@ class NativeSession final : public Channel, public AckListener {
   void end_if_done();
   void resume_if_stalled();
   void fail(wire::NativeError error, std::string_view text);
+  void put_off();
   void close(CloseReason reason);
   [[nodiscard]] AckBoard& board();
 

@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::int64_t kUnreadNanosMax = 30 * kNanosPerSecond;  // FORMAT.md promises it
 constexpr const char* kStopping = "the listener ends; what was read has been acknowledged or refused";
+constexpr const char* kNotYet =
+    "what this client wrote before the daemon's start is still being stored; connect again";
 constexpr const char* kOutOfTime = "the stop ran out of time; what was not acknowledged may not be stored";
 
 }  // namespace
@@ -106,6 +108,12 @@ void NativeSession::fail(wire::NativeError error, std::string_view text) {
     replies_.send(waiter_.fd(), tick_ns_);
   }
   close(CloseReason::abusive);
+}
+
+void NativeSession::put_off() {
+  if (replies_.has_room()) replies_.error(wire::NativeError::not_yet, kNotYet);
+  replies_.send(waiter_.fd(), tick_ns_);
+  close(CloseReason::error);
 }
 
 void NativeSession::drain(CloseReason reason) {

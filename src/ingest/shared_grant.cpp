@@ -42,6 +42,13 @@ SharedGrant grant_shared_memory(SharedQuota& quota, const LimitOptions& limits, 
   return grant;
 }
 
+/// A client without an id can't be told from others when it comes back: its records would be stored twice.
+std::string keep_shared_memory(RingKeeper* keeper, const SharedGrant& grant, const RingNote& note) {
+  if (keeper == nullptr || note.client.is_none()) return {};
+  if (!write_ring_note(grant.memory.parts().consumer->note, note)) return {};
+  return keeper->keep(grant.memory.data_fd(), grant.memory.own_page_fd());
+}
+
 bool send_shared_memory(int fd, SharedGrant& grant) {
   std::array<char, limits::kNativeReplyBytesMax> text;
   const std::array<int, 2> descriptors = {grant.memory.data_fd(), grant.memory.consumer_page_fd()};

@@ -3,8 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "ingest/ingest_options.hpp"
+#include "ingest/ring_keeper.hpp"
+#include "ingest/ring_note.hpp"
 #include "ingest/shared_quota.hpp"
 #include "ring/shared_memory.hpp"
 #include "wire/native_format.hpp"
@@ -23,6 +26,11 @@ struct SharedGrant {
 /// handshake: allocates and maps.
 [[nodiscard]] SharedGrant grant_shared_memory(SharedQuota& quota, const LimitOptions& limits,
                                               std::uint32_t uid, std::uint64_t wanted);
+
+/// Leaves the ring with somebody for the daemon that comes after this one, with a note whose it is. Returns the name it is
+/// kept under; empty: nobody keeps it. Before send_shared_memory().
+[[nodiscard]] std::string keep_shared_memory(RingKeeper* keeper, const SharedGrant& grant,
+                                             const RingNote& note);
 
 /// MEMORY and the descriptors, in one message, which a fresh connection has room for. False: it failed, and so has the
 /// connection. The descriptors are closed here.

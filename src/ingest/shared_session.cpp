@@ -18,15 +18,19 @@ constexpr unsigned kLooksInVainMax = 4;    // each but the last followed by a na
 
 SharedSession::SharedSession(IoThread& thread, ListenerPtr listener, UniqueFd fd, SharedStart start)
     : Channel(thread, std::move(listener), std::move(fd)),
+      peer_(std::move(start.peer)),
+      kept_name_(std::move(start.kept_name)),
       memory_(std::move(start.grant.memory)),
       lease_(std::move(start.grant.lease)),
-      consumer_(memory_.parts()),
+      consumer_(start.resumed ? ring::SharedConsumer::resume(memory_.parts())
+                              : ring::SharedConsumer(memory_.parts())),
       decoder_(start.decoder),
       origin_(start.origin),
       client_(start.client),
       known_(start.known),
-      next_number_(start.first_number),
-      tick_ns_(monotonic_ns()) {
+      next_number_(start.resumed ? kUnknownNumber : start.first_number),
+      tick_ns_(monotonic_ns()),
+      resumed_(start.resumed) {
   const std::string_view identifier = start.origin.attested.identifier;
   const std::string_view host = start.origin.attested.host;
   char* const behind = std::copy(identifier.begin(), identifier.end(), names_.data());
@@ -39,7 +43,7 @@ SharedSession::SharedSession(IoThread& thread, ListenerPtr listener, UniqueFd fd
   replies_.start(start.first_number - 1);
   received_bytes_ = std::min(start.received.size(), received_.size());
   std::copy_n(start.received.begin(), received_bytes_, received_.begin());
-  counters().shared_connections.add();
+  (resumed_ ? counters().resumed_rings : counters().shared_connections).add();
 }
 
 SharedSession::~SharedSession() = default;
@@ -90,6 +94,7 @@ Channel::Polled SharedSession::poll() {
   if (ended_ && (consumer_.look() == ring::Look::empty || drain_bytes_left_ == 0) && !stalled()) {
     drained_ = true;
     look_at_drops();
+    if (resumed_) sync_all();
     answer();
     end_if_done();
     return Polled::done;
@@ -206,6 +211,12 @@ bool SharedSession::take_record(BlockWriter& writer, std::span<const std::byte> 
 
 bool SharedSession::in_order(std::uint64_t number) {
   if (number == next_number_) return true;
+  if (next_number_ == kUnknownNumber && number > 0 && number <= wire::kNativeNumberMax) {
+    next_number_ = number;
+    ledger_.start(number);
+    replies_.start(number - 1);
+    return true;
+  }
   broken_ = "a record in shared memory with a number that is not the next one";
   error_ = wire::NativeError::order;
   return false;

@@ -4,9 +4,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/limits.hpp"
+#include "base/unique_fd.hpp"
 #include "ingest/ack_board.hpp"
 #include "ingest/ack_ledger.hpp"
 #include "ingest/block_writer.hpp"
@@ -28,6 +30,9 @@ struct SharedStart {
   std::uint64_t known = 0;  ///< up to this number its records are in the log already
   wire::NativeDecoder decoder;
   std::string_view received;  ///< of the socket, behind SHARE; copied
+  std::string kept_name;      ///< with the RingKeeper; empty: nobody keeps it
+  bool resumed = false;       ///< the ring of a daemon that has ended, its client's socket with it
+  UniqueFd peer;              ///< resumed: the other end, which says nothing
 };
 
 // clang-format off
@@ -42,7 +47,9 @@ struct SharedStart {
 /// looks into the ring once a cycle and nobody makes a system call. When it has found nothing for some looks it arms the
 /// ring and sleeps, and the client's next record rings through the socket (BELL).
 ///
-/// The socket's end is the client's end: what it had committed is stored. Whatever can't be in the ring ends the
+/// The socket's end is the client's end: what it had committed is stored. A ring of the daemon before this one is drained
+/// like that of a client that is gone, and on disk when it is settled: its client will be told that it need not write
+/// that again. Whatever can't be in the ring ends the
 /// connection, with an ERROR, a GAP and a counter. Thread: its io thread.
 // clang-format on
 class SharedSession final : public Channel, public AckListener {
@@ -71,6 +78,8 @@ class SharedSession final : public Channel, public AckListener {
     std::uint64_t ring_end = 0;  ///< of the stream's ring
     std::uint64_t position = 0;  ///< of the shared ring
   };
+  /// Of a ring that was resumed: its first record says.
+  static constexpr std::uint64_t kUnknownNumber = 0;
   static constexpr std::size_t kOwedMax = AckLedger::kRunsMax;
 
   [[nodiscard]] Took take_block();
@@ -96,9 +105,12 @@ class SharedSession final : public Channel, public AckListener {
   void answer();
   [[nodiscard]] bool owes_answers() const;
   void end_if_done();
+  void sync_all();
   void close(CloseReason reason);
   [[nodiscard]] AckBoard& board();
 
+  UniqueFd peer_;
+  std::string kept_name_;
   ring::SharedMemory memory_;
   SharedQuota::Lease lease_;
   ring::SharedConsumer consumer_;
@@ -134,6 +146,7 @@ class SharedSession final : public Channel, public AckListener {
   bool drained_ = false;  ///< and all of it has been taken
   bool draining_ = false;
   bool sync_request_ = false;
+  const bool resumed_;
 };
 
 }  // namespace fastlogd::ingest

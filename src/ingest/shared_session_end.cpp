@@ -69,6 +69,14 @@ void SharedSession::request_sync() {
   }
 }
 
+/// So that nobody is told of a record that it is safe, in the next connection, and it is not.
+void SharedSession::sync_all() {
+  synced_wanted_ = ledger_.last();
+  sync_request_ = true;
+  request_sync();
+  if (waits_for_progress()) board().wait(*this);
+}
+
 void SharedSession::progressed(const RingPoint& point, const RingProgress& ring,
                                const StreamProgress* synced) {
   const auto tell = [this](const RefusedNumbers& numbers) {
@@ -171,6 +179,9 @@ void SharedSession::close(CloseReason reason) {
   counters().closed_connections[static_cast<std::size_t>(reason)].add();
   counters().open_connections.fetch_sub(1, std::memory_order_relaxed);
   thread_.shared().open_connections.fetch_sub(1, std::memory_order_relaxed);
+  // What a stopping daemon has not taken is its successor's.
+  if (reason != CloseReason::shutdown && !kept_name_.empty()) thread_.shared().keeper->forget(kept_name_);
+  if (resumed_) thread_.shared().returning.settle(listener_->stream, client_, ledger_.synced());
   finish();
 }
 

@@ -10,6 +10,15 @@
 
 namespace fastlogd::ring {
 
+SharedConsumer SharedConsumer::resume(const SharedParts& parts) {
+  SharedConsumer consumer(parts);
+  consumer.read_ = consumer.cursor_ = consumer.written_ =
+      parts.consumer->read.load(std::memory_order_acquire);
+  consumer.dropped_ = parts.consumer->dropped_told.load(std::memory_order_relaxed);
+  consumer.attention_ = parts.consumer->attention.load(std::memory_order_relaxed) & kAttentionMask & ~1U;
+  return consumer;
+}
+
 void SharedConsumer::advance(std::size_t n) {
   FASTLOGD_CHECK(n <= available() && n % 8 == 0);
   cursor_ += n;
@@ -31,6 +40,7 @@ std::uint64_t SharedConsumer::take_dropped() {
   if (dropped_untrusted <= dropped_ || dropped_untrusted > kDroppedMax) return 0;
   const std::uint64_t news = dropped_untrusted - dropped_;
   dropped_ = dropped_untrusted;
+  parts_.consumer->dropped_told.store(dropped_, std::memory_order_relaxed);
   return news;
 }
 

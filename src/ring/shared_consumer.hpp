@@ -23,6 +23,8 @@ class SharedConsumer {
   SharedConsumer() = default;
   /// A new ring. The parts outlive it.
   explicit SharedConsumer(const SharedParts& parts) : parts_(parts) {}
+  /// A ring whose consumer has died: goes on where it had given back to.
+  [[nodiscard]] static SharedConsumer resume(const SharedParts& parts);
 
   /// Loads the producer's position, once, and checks it.
   [[nodiscard]] Look look() {

@@ -1,6 +1,7 @@
 // What two processes agree on when one hands bytes to the other through shared memory.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -54,6 +55,10 @@ namespace fastlogd::ring {
 ///  5. An empty ring has room for a frame of capacity / 2 bytes wherever its positions stand: a frame of n bytes that
 ///     doesn't fit before the end skips less than n bytes.
 ///
+/// A consumer that comes back. Both files may outlive the consumer in somebody's keeping. Another one maps them and goes
+/// on at `read`, which it finds in file 2, where no producer can have written it; what its predecessor had copied and
+/// not given back it copies again. For whom the memory was made stands in `note`, in the consumer's own words.
+///
 /// Wake-up, data. The consumer stores an odd number into `attention` before its last look at `written`; the producer
 /// stores `written`, then loads `attention`. All four seq_cst on the words themselves, so one of the two sees the
 /// other (wake_signal.hpp has the proof, tests/unit/ring/shared_wake_model_test.cpp walks the orders). The producer
@@ -76,10 +81,14 @@ struct ProducerPage {
 /// Told to the producer, who can't change it.
 struct ConsumerPage {
   static constexpr std::uint32_t kClosed = 0xffffffff;
+  static constexpr std::size_t kNoteBytes = 2048;
 
   alignas(kCacheLinePair) std::atomic<std::uint64_t> read{0};
   alignas(kCacheLinePair) std::atomic<std::uint32_t> attention{0};  ///< even: awake; odd: asleep; kClosed
   alignas(kCacheLinePair) std::atomic<std::uint32_t> space_bell{0};
+  alignas(kCacheLinePair) std::atomic<std::uint64_t> dropped_told{
+      0};                                    ///< of ProducerPage::dropped, for a successor
+  std::array<std::byte, kNoteBytes> note{};  ///< the consumer's; written before the producer gets the page
 };
 
 /// Begins a frame. `bytes` counts header, payload and padding to a multiple of 8.

@@ -75,6 +75,37 @@ Result<SharedMemory> SharedMemory::create(std::size_t capacity) {
   memory.second_ = std::move(*second);
   memory.data_fd_ = std::move(*data);
   memory.consumer_page_fd_ = std::move(*read_only);
+  memory.own_page_fd_ = std::move(*page);
+  return memory;
+}
+
+Result<SharedMemory> SharedMemory::resume(UniqueFd one, UniqueFd other) {
+  const auto bytes_of = [](const UniqueFd& file) -> std::uint64_t {
+    struct stat status{};
+    const int seals = ::fcntl(file.get(), F_GET_SEALS);
+    const bool ours = seals >= 0 && (static_cast<unsigned>(seals) & kSeals) == kSeals;
+    return ours && ::fstat(file.get(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+  };
+  UniqueFd& data = bytes_of(one) > bytes_of(other) ? one : other;
+  UniqueFd& page = &data == &one ? other : one;
+  const std::uint64_t bytes = bytes_of(data);
+  const std::uint64_t capacity = bytes - limits::kPageBytes;
+  if (bytes_of(page) != limits::kPageBytes || bytes < 2 * limits::kPageBytes ||
+      !std::has_single_bit(capacity)) {
+    return invalid(fmt::format("sealed files of {} and {} bytes are not the memory of a shared ring", bytes,
+                               bytes_of(page)));
+  }
+  Result<Mapping> first = map_file(data.get(), bytes, PROT_READ | PROT_WRITE);
+  if (!first) return first.error();
+  Result<Mapping> second = map_file(page.get(), limits::kPageBytes, PROT_READ | PROT_WRITE);
+  if (!second) return second.error();
+  SharedMemory memory;
+  memory.parts_ = parts_of(*first, *second, capacity);
+  if (memory.parts_.consumer->read.load(std::memory_order_acquire) % 8 != 0) {
+    return invalid("a shared ring that is read from an odd position");
+  }
+  memory.first_ = std::move(*first);
+  memory.second_ = std::move(*second);
   return memory;
 }
 

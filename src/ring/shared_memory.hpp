@@ -25,13 +25,21 @@ class SharedMemory {
   /// kills. Errors: descriptors that are not such a ring's.
   [[nodiscard]] static Result<SharedMemory> open(UniqueFd data, UniqueFd consumer_page, std::size_t capacity);
 
+  /// The consumer's side again, from what a consumer that has died had left with somebody: both files for reading and
+  /// writing, in either order. Errors: descriptors that are not such a ring's, or whose size could still change.
+  [[nodiscard]] static Result<SharedMemory> resume(UniqueFd one, UniqueFd other);
+
   [[nodiscard]] SharedParts parts() const { return parts_; }
-  /// create() only, to be passed on and then forgotten: file 1 for reading and writing, file 2 for reading alone.
+  /// create() only, to be passed to the producer and then forgotten: file 1 for reading and writing, file 2 for reading
+  /// alone.
   [[nodiscard]] int data_fd() const { return data_fd_.get(); }
   [[nodiscard]] int consumer_page_fd() const { return consumer_page_fd_.get(); }
+  /// create() only: file 2 for reading and writing. For a successor of the consumer, never for the producer.
+  [[nodiscard]] int own_page_fd() const { return own_page_fd_.get(); }
   void close_descriptors() {
     data_fd_.reset();
     consumer_page_fd_.reset();
+    own_page_fd_.reset();
   }
   /// Bytes of memory a ring of this capacity takes, pages included.
   [[nodiscard]] static constexpr std::size_t bytes_taken(std::size_t capacity) {
@@ -43,6 +51,7 @@ class SharedMemory {
   Mapping second_;
   UniqueFd data_fd_;
   UniqueFd consumer_page_fd_;
+  UniqueFd own_page_fd_;
   SharedParts parts_;
 };
 

@@ -11,7 +11,6 @@ namespace {
 constexpr std::size_t kBatchStart = sizeof(NativeHeader) + sizeof(NativeBatchFields);
 constexpr std::size_t kHelloStart = sizeof(NativeHeader) + sizeof(NativeHelloFields);
 constexpr std::size_t kHelloBytesMax = kHelloStart + 2 * std::size_t{255} + 7;
-constexpr std::uint64_t kNumberMax = std::uint64_t{1} << 62;  // so that counting on can't wrap
 
 constexpr std::size_t align8(std::size_t n) {
   return (n + 7) & ~std::size_t{7};
@@ -195,7 +194,7 @@ bool NativeDecoder::read_hello(std::string_view message, const NativeHeader& hea
         event, NativeError::malformed,
         "an identifier has at most 128 bytes, and neither it nor a host has spaces or control characters");
   }
-  if (header.number == 0 || header.number > kNumberMax) {
+  if (header.number == 0 || header.number > kNativeNumberMax) {
     return fail(event, NativeError::order, "record numbers begin with 1 and end with 2^62");
   }
   state_ = State::messages;

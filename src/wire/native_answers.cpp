@@ -116,6 +116,8 @@ std::string_view native_error_name(NativeError error) {
       return "not_reading";
     case NativeError::shutting_down:
       return "shutting_down";
+    case NativeError::not_yet:
+      return "not_yet";
   }
   return "unknown";
 }

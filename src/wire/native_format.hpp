@@ -44,6 +44,9 @@ enum class Refusal : std::uint8_t {
 };
 inline constexpr std::size_t kRefusals = 6;  // 0 is none
 
+/// Of records; so that counting on can't wrap.
+inline constexpr std::uint64_t kNativeNumberMax = std::uint64_t{1} << 62;
+
 /// Why a connection ends.
 enum class NativeError : std::uint8_t {
   none = 0,
@@ -53,6 +56,7 @@ enum class NativeError : std::uint8_t {
   not_here = 4,       ///< the listener takes text alone
   not_reading = 5,    ///< the peer doesn't read what it is told; not sent: it would not read this either
   shutting_down = 6,  ///< an orderly end: everything up to the last ACK is safe
+  not_yet = 7,        ///< what the client wrote before the daemon's start is still being stored
 };
 
 /// Why a client gets no shared memory. The connection goes on without.

@@ -9,32 +9,8 @@ import time
 
 import pytest
 from support.daemon import BIN, eventually
+from support.service_manager import ServiceManager, activate
 from support.source_tree import ROOT
-
-
-class ServiceManager:
-    """Listens on a NOTIFY_SOCKET and collects what is said."""
-
-    def __init__(self, folder):
-        self.path = str(folder / "notify")
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(self.path)
-        self.socket.setblocking(False)
-        self.said: list[dict[str, str]] = []
-
-    def heard(self, **fields: str) -> bool:
-        """True if one message since the last forget() had all these fields."""
-        while True:
-            try:
-                message = self.socket.recv(4096).decode()
-            except BlockingIOError:
-                break
-            self.said.append(dict(line.split("=", 1) for line in message.splitlines()))
-        return any(fields.items() <= message.items() for message in self.said)
-
-    def forget(self) -> None:
-        self.heard()
-        self.said.clear()
 
 
 @pytest.fixture
@@ -72,22 +48,6 @@ def test_the_watchdog_is_fed_while_nothing_happens(idle_daemon, manager):
         eventually(lambda: manager.heard(WATCHDOG="1"), 2)
 
 
-def activate(daemon, sockets: dict[str, socket.socket]) -> None:
-    """Starts the daemon with these sockets as descriptors 3 and up, under their names."""
-    daemon.write_config()
-    copies = [os.dup(other.fileno()) for other in sockets.values()]
-    arguments = [str(BIN / "fastlogd"), "--config", str(daemon.config_path)]
-    moves = " ".join(f"{3 + n}<&{fd}" for n, fd in enumerate(copies))
-    # LISTEN_PID must be the daemon's own pid, which only a shell that becomes the daemon knows.
-    script = f'LISTEN_PID=$$ LISTEN_FDS={len(copies)} LISTEN_FDNAMES={":".join(sockets)} exec "$@" {moves}'
-    with daemon.stderr_path.open("ab") as errors:
-        daemon.process = subprocess.Popen(["bash", "-c", script, "bash", *arguments], pass_fds=copies, stderr=errors,
-                                          stdin=subprocess.DEVNULL)
-    for fd in copies:
-        os.close(fd)
-    eventually(daemon.is_ready, 20)
-
-
 def bound(path: str, kind: socket.SocketKind) -> socket.socket:
     made = socket.socket(socket.AF_UNIX, kind)
     made.bind(path)
@@ -96,27 +56,32 @@ def bound(path: str, kind: socket.SocketKind) -> socket.socket:
     return made
 
 
+def by_name(sockets: dict[str, socket.socket]) -> list[tuple[str, int]]:
+    return [(name, one.fileno()) for name, one in sockets.items()]
+
+
 def test_inherited_sockets_are_served_by_name_and_outlive_the_daemon(idle_daemon):
     daemon = idle_daemon
     stream_path, datagram_path = daemon.target("unix-stream").path, daemon.target("unix-datagram").path
     sockets = {"app": bound(stream_path, socket.SOCK_STREAM), "devlog": bound(datagram_path, socket.SOCK_DGRAM)}
     early = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     early.sendto(b"before the start", datagram_path)
-    activate(daemon, sockets)
+    activate(daemon, by_name(sockets))
     with daemon.connect() as connection:
         connection.sendall(b"while it runs\n")
     daemon.quiesce(2)
     assert daemon.stop() == 0
     assert os.path.exists(stream_path) and os.path.exists(datagram_path)
     early.sendto(b"while it is down", datagram_path)
-    activate(daemon, sockets)
+    activate(daemon, by_name(sockets))
     daemon.quiesce(1)
     assert sorted(daemon.cat()) == [b"before the start", b"while it is down", b"while it runs"]
 
 
 def test_inherited_sockets_are_found_by_address_when_the_name_says_nothing(idle_daemon):
     path = idle_daemon.target("unix-stream").path
-    activate(idle_daemon, {"unknown": bound(path, socket.SOCK_STREAM)})
+    sockets = {"unknown": bound(path, socket.SOCK_STREAM)}
+    activate(idle_daemon, by_name(sockets))
     with idle_daemon.connect() as connection:
         connection.sendall(b"found\n")
     idle_daemon.quiesce(1)

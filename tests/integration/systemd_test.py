@@ -2,10 +2,11 @@
 
 import pathlib
 import re
+import shutil
 import tempfile
 
 import pytest
-from support import booted
+from support import booted, fastlog
 from support.source_tree import ROOT
 
 EXPOSURE_MAX = 1.5
@@ -13,7 +14,6 @@ EXPOSURE_MAX = 1.5
 PROBE = r"""
 cd /results
 say() { "${@:2}" >"$1.out" 2>"$1.err"; echo $? >"$1.rc"; }
-records() { fastlogctl cat -o cat >"$1.out" 2>&1; }
 wait_for() { for _ in $(seq 100); do grep -q "$1" <(fastlogctl cat -o cat 2>/dev/null) && return; sleep 0.1; done; }
 
 say start systemctl start fastlogd.service
@@ -34,11 +34,23 @@ kill -9 "$(systemctl show -p MainPID --value fastlogd.service)"
 logger --socket /run/fastlogd/log.sock "while it was down"; wait_for "while it was down"
 say after_kill systemctl is-active fastlogd.service
 
+# A program with shared memory: it outlives the daemon a little, and is dead before the next one runs.
+FASTLOG_SOCKET=/run/fastlogd/app.sock fastlog_client /returned 1 0 64 0 20000 1 2>/dev/null &
+client=$!
+for _ in $(seq 100); do grep -q ^0: <(fastlogctl tail -n 1 -o cat) && break; sleep 0.1; done
+say kept_with_client systemctl show -p NFileDescriptorStore --value fastlogd.service
+kill -9 "$(systemctl show -p MainPID --value fastlogd.service)"; sleep 0.3; kill -9 $client
+od -An -tu8 -N8 /returned >returned.out
+for _ in $(seq 100); do systemctl is-active -q fastlogd.service && break; sleep 0.1; done
+for _ in $(seq 100); do [ "$(systemctl show -p NFileDescriptorStore --value fastlogd.service)" = 0 ] && break; sleep 0.1; done
+say kept_afterwards systemctl show -p NFileDescriptorStore --value fastlogd.service
+fastlogctl cat -o cat -t client 2>&1 | sed 's/^0:\([0-9]*\) .*/\1/' >client.out
+
 say stop systemctl stop fastlogd.service
 say sockets systemctl list-units --no-legend 'fastlogd*.socket'
 logger --socket /run/fastlogd/log.sock "wakes it up"; wait_for "wakes it up"
 say activated systemctl is-active fastlogd.service
-records records
+fastlogctl cat -o cat | grep -v ^0: >records.out
 say verify_log fastlogctl verify
 
 say units_verify systemd-analyze verify --man=no /usr/lib/systemd/system/fastlogd*
@@ -60,6 +72,8 @@ def said():
     results = pathlib.Path(tempfile.mkdtemp(prefix="fastlogd-results-"))
     with booted.copy_of_root() as root:
         booted.install(root)
+        shutil.copy(fastlog.program(), root / "usr/bin/fastlog_client")
+        shutil.copy(fastlog.LIBRARY.resolve(), root / "usr/lib" / "libfastlog.so.1")
         wants = root / "etc/systemd/system/sockets.target.wants"
         wants.mkdir(parents=True, exist_ok=True)
         for socket in (ROOT / "systemd").glob("*.socket"):
@@ -96,6 +110,12 @@ def test_sockets_outlive_the_daemon(said):
     assert said("activated") == "active", "a message was to start the stopped daemon"
     assert said("records").splitlines() == ["while it runs", "while it was down", "wakes it up"]
     assert said("verify_log", "rc") == "0", said("verify_log")
+
+
+def test_the_memory_of_a_dead_program_outlives_the_daemon(said):
+    returned, stored = int(said("returned")), [int(number) for number in said("client").split()]
+    assert said("kept_with_client") == "2" and said("kept_afterwards") == "0", said("journal")
+    assert stored == list(range(1, len(stored) + 1)) and len(stored) - returned in (0, 1)
 
 
 def test_it_stops_cleanly(said):

@@ -1,6 +1,7 @@
 #include "daemon/service_manager.hpp"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -111,7 +112,7 @@ TEST(InheritedSockets, ComeWithTheirNamesAndAreNotPassedOn) {
   const UniqueFd stream(::socket(AF_UNIX, SOCK_STREAM, 0));
   const UniqueFd datagram(::socket(AF_UNIX, SOCK_DGRAM, 0));
   EXPECT_TRUE(in_activated_child({stream.get(), datagram.get()}, "app:devlog", [] {
-    const auto sockets = take_inherited_sockets();
+    const auto sockets = take_inheritance().sockets;
     return sockets.size() == 2 && sockets[0].name == "app" && sockets[1].name == "devlog" &&
            sockets[0].fd.get() == 3 && sockets[1].fd.get() == 4 && (::fcntl(3, F_GETFD) & FD_CLOEXEC) != 0 &&
            std::getenv("LISTEN_FDS") == nullptr;
@@ -122,15 +123,27 @@ TEST(InheritedSockets, LeaveOutWhatIsNoSocket) {
   const UniqueFd file(::open("/dev/null", O_RDONLY));
   const UniqueFd stream(::socket(AF_UNIX, SOCK_STREAM, 0));
   EXPECT_TRUE(in_activated_child({file.get(), stream.get()}, "odd:app", [] {
-    const auto sockets = take_inherited_sockets();
+    const auto sockets = take_inheritance().sockets;
     return sockets.size() == 1 && sockets[0].name == "app" && ::fcntl(3, F_GETFD) == -1;
   }));
+}
+
+TEST(InheritedRings, ComeInPairsOfOneName) {
+  const UniqueFd file(::memfd_create("one", 0));
+  EXPECT_TRUE(in_activated_child({file.get(), file.get(), file.get(), file.get()},
+                                 "fastlogd-ring-1:fastlogd-ring-2:fastlogd-ring-1:fastlogd-ring-3", [] {
+                                   const auto inheritance = take_inheritance();
+                                   return inheritance.sockets.empty() && inheritance.rings.size() == 1 &&
+                                          inheritance.rings[0].name == "fastlogd-ring-1" &&
+                                          inheritance.rings[0].one.get() == 3 &&
+                                          inheritance.rings[0].other.get() == 5 && ::fcntl(4, F_GETFD) == -1;
+                                 }));
 }
 
 TEST(InheritedSockets, AreNoneForAnotherProcess) {
   ::setenv("LISTEN_PID", "1", 1);
   ::setenv("LISTEN_FDS", "1", 1);
-  EXPECT_TRUE(take_inherited_sockets().empty());
+  EXPECT_TRUE(take_inheritance().sockets.empty());
   ::unsetenv("LISTEN_PID");
   ::unsetenv("LISTEN_FDS");
 }
