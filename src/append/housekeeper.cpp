@@ -135,6 +135,8 @@ Result<> Housekeeper::prepare_one() {
 /// which are guarded: a store of this thread into a file that was cut short would end the process.
 void Housekeeper::populate(LiveSegment& segment) {
   const Mapping& mapping = segment.file.mapping;
+  if (!mapping)
+    segment.populated_to.store(LiveSegment::kAllPopulated);  // nobody is to be rung for pages there
   if (!mapping || !partners_.populate_ahead) return;
   const bool dax = segment.file.method == segment::WriteMethod::dax;
   const std::size_t first = dax ? mapping.size() : std::min<std::size_t>(kPopulateFirst, mapping.size());

@@ -19,8 +19,9 @@ struct LiveSegment {
   static constexpr std::uint64_t kAllPopulated = ~std::uint64_t{0};
 
   segment::PreparedSegment file;
-  std::atomic<std::uint64_t> populated_to{0};  ///< populator: pages below are in the page cache, writable
-  std::atomic<bool> retired{false};            ///< appender, with release, after `trailer`
+  std::atomic<std::uint64_t> populated_to{
+      0};  ///< populator: pages below are in the page cache, writable; kAllPopulated: nothing is mapped
+  std::atomic<bool> retired{false};  ///< appender, with release, after `trailer`
   segment::FileTrailer trailer{};
   std::mutex sync_mutex;  ///< one fdatasync at a time: of two at once only one would be told of an error
   bool on_disk = false;   ///< under sync_mutex: synced after it was retired, so all of it is there

@@ -287,7 +287,8 @@ StoreStatus StreamStore::status() const {
     status.write = segment::name_of(active->file.method);
     status.huge_pages = facts.huge_pages;
     status.map_sync = facts.map_sync;
-    status.populated_ahead = active->populated_to.load(std::memory_order_relaxed) != 0;
+    status.populated_ahead =
+        active->file.mapping && active->populated_to.load(std::memory_order_relaxed) != 0;
   }
   return status;
 }

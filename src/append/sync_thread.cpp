@@ -1,5 +1,7 @@
 #include "append/sync_thread.hpp"
 
+#include <sys/prctl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <limits>
@@ -13,7 +15,7 @@ namespace fastlogd::append {
 namespace {
 
 constexpr std::chrono::seconds kIdle{1};
-constexpr std::chrono::microseconds kGatherStep{50};
+constexpr std::chrono::microseconds kGatherStep{20};
 constexpr std::int64_t kFirstPause = 250 * kNanosPerMilli;
 constexpr std::int64_t kLongestPause = 30 * kNanosPerSecond;
 constexpr LogPosition kEndOfLog{std::numeric_limits<std::uint64_t>::max()};
@@ -35,6 +37,7 @@ void SyncThread::acknowledge_to(ring::WakeSignal& acks) {
 void SyncThread::start(const std::string& stream) {
   thread_ = std::thread([this, name = "fl-sync-" + stream] {
     set_thread_name(name.substr(0, 15).c_str());
+    ::prctl(PR_SET_TIMERSLACK, 1000UL);  // else a step of the gathering takes four of them
     run();
   });
 }
@@ -110,8 +113,8 @@ void SyncThread::wait(const Durability& durability) {
   bell.disarm();
 }
 
-/// Those whom the last sync has served are about to come again: started at the first of them, this one would serve her
-/// alone and let all others wait for a second. One who is alone never waits here.
+/// Those whom the last sync has served are about to come again: started at the first of them, or with those alone who came
+/// during the last one, this one would let all others wait for a second. One who is alone never waits here.
 void SyncThread::gather(const Durability& durability) const {
   if (state_ != State::sound || group_ < 2) return;
   const std::int64_t until =
@@ -192,7 +195,7 @@ void SyncThread::advance(const Round& round) {
     diag::warning("stream {}: what is stored from segment {} on is durable again", options_.current().name,
                   resume_at_);
   }
-  group_ = round.wanted - covered_;
+  group_ = partners_.demand.wanted() - covered_;  // whom it has served, and who came too late for it
 }
 
 /// Final for everything behind the durable position.

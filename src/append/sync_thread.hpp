@@ -93,9 +93,9 @@ class SyncThread {
   std::vector<ring::WakeSignal*> acks_;
 
   State state_ = State::sound;
-  std::uint64_t answered_ = 0;   ///< of SyncDemand::asked()
-  std::uint64_t covered_ = 0;    ///< of SyncDemand::wanted()
-  std::uint64_t group_ = 0;      ///< records the last round covered that wanted it
+  std::uint64_t answered_ = 0;  ///< of SyncDemand::asked()
+  std::uint64_t covered_ = 0;   ///< of SyncDemand::wanted()
+  std::uint64_t group_ = 0;  ///< records that wanted it and were covered by the last round, or came during it
   std::uint64_t durable_next_;   ///< every record numbered below is durable
   std::uint64_t resume_at_ = 0;  ///< segments before it are settled, one way or the other
   LogPosition unknown_to_;       ///< end of what has been refused

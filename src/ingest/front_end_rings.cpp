@@ -25,8 +25,9 @@ void FrontEnd::resume_rings(std::vector<KeptRing> rings) {
     const std::string name = ring.name;
     IoThread& thread = *state_->shared.threads[next++ % state_->shared.threads.size()];
     if (const auto resumed = state_->resume_ring(std::move(ring), thread); !resumed) {
-      diag::error("shared memory {} of the daemon before this one can't be read, and what it held is lost: {}", name,
-                  resumed.error().message());
+      diag::error(
+          "shared memory {} of the daemon before this one can't be read, and what it held is lost: {}", name,
+          resumed.error().message());
       state_->shared.keeper->forget(name);
     }
   }

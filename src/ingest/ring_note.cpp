@@ -22,8 +22,8 @@ struct Header {
 };
 static_assert(sizeof(Header) == 40);
 
-constexpr std::array<std::string_view RingNote::*, kTexts> kFields = {
-    &RingNote::listener, &RingNote::stream, &RingNote::identifier, &RingNote::host};
+constexpr std::array<std::string_view RingNote::*, kTexts> kFields = {&RingNote::listener, &RingNote::stream,
+                                                                      &RingNote::identifier, &RingNote::host};
 
 }  // namespace
 
@@ -51,8 +51,7 @@ Result<RingNote> read_ring_note(std::span<const std::byte> from) {
   if (from.size() < sizeof header) return invalid("too short for a note about a ring");
   std::memcpy(&header, from.data(), sizeof header);
   if (header.version != kVersion) return invalid("no note about a ring, or another version's");
-  RingNote note{
-      .client = {.id = header.client, .uid = header.uid}, .gid = header.gid, .pid = header.pid};
+  RingNote note{.client = {.id = header.client, .uid = header.uid}, .gid = header.gid, .pid = header.pid};
   std::size_t at = sizeof header;
   for (std::size_t i = 0; i < kTexts; ++i) {
     if (header.bytes[i] > from.size() - at) return invalid("a note about a ring that is cut off");

@@ -113,6 +113,16 @@ void run_store(const Options& options) {
     std::int64_t sent_ns;
   };
   std::deque<Waiting> waiting;
+  std::deque<RingPoint> points;  // published and not known to be durable
+  std::uint64_t durable = 0;     // position in the ring
+  const auto look = [&] {
+    const RingPoint point = under_test.progress().point();
+    if (points.empty() || points.back().log_position < point.log_position) points.push_back(point);
+    for (; !points.empty() && points.front().log_position <= store.durable(); points.pop_front()) {
+      durable = points.front().ring_position;
+    }
+    return durable;
+  };
   std::uint64_t sent = 0;
   std::size_t idle = options.clients;
   Run run(options.seconds);
@@ -121,17 +131,12 @@ void run_store(const Options& options) {
       const std::int64_t sent_ns = monotonic_ns();
       under_test.send(source.record(++sent % source.count()).data(), kRecordBytes, 1);
       waiting.push_back({under_test.ring_position(), sent_ns});
+      look();
     }
     acks.arm();
-    const auto done = [&] {
-      const RingPoint point = under_test.progress().point();
-      return store.durable() >= point.log_position ? point.ring_position : 0;
-    };
-    std::uint64_t durable = done();
-    if (durable < waiting.front().end) acks.wait(std::chrono::milliseconds(100));
+    if (look() < waiting.front().end) acks.wait(std::chrono::milliseconds(100));
     acks.disarm();
-    durable = std::max(durable, done());
-    for (; !waiting.empty() && waiting.front().end <= durable; waiting.pop_front(), ++idle) {
+    for (look(); !waiting.empty() && waiting.front().end <= durable; waiting.pop_front(), ++idle) {
       run.acknowledged(waiting.front().sent_ns);
     }
   }

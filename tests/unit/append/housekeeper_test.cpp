@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <thread>
@@ -111,6 +113,37 @@ TEST(Housekeeper, OutlivesAFileThatIsCutWhileItsPagesAreMadeReady) {
 }
 
 // What a reader has open gives its blocks back later: deleting on and on would cost the whole log.
+/// How often a thread of this process has given up the processor; the first whose name begins so.
+std::uint64_t sleeps_of(const std::string& thread) {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string line;
+    if (std::getline(std::ifstream(task.path() / "comm"), line) && !line.starts_with(thread)) continue;
+    for (std::ifstream status(task.path() / "status"); std::getline(status, line);) {
+      if (line.starts_with("voluntary_ctxt_switches:")) return std::stoull(line.substr(line.find(':') + 1));
+    }
+  }
+  return 0;
+}
+
+TEST(Housekeeper, WakesNobodyForPagesWhereNothingIsMapped) {
+  const TempDirectory directory;
+  StreamOptions options = options_in(directory);
+  options.write = WriteBy::pwrite;
+  StoreHarness harness(options);
+  harness.define_source(0, {.identifier = "x"});
+  harness.send({"first"});
+  ASSERT_TRUE(harness.wait_until_stored(1));
+  const std::uint64_t before = sleeps_of("fl-ahead-");
+  ASSERT_GT(before, 0U) << "the populator has a thread";
+  for (std::uint64_t n = 2; n <= 300; ++n) {
+    harness.send({"one more"});
+    ASSERT_TRUE(harness.wait_until_stored(n));
+  }
+  EXPECT_LT(sleeps_of("fl-ahead-") - before, 30U);
+  EXPECT_FALSE(harness.store->status().populated_ahead);
+  harness.stop();
+}
+
 TEST(Housekeeper, DeletesNoMoreThanEnoughForAFullDiskThatStaysFull) {
   const TempDirectory directory;
   const StreamOptions options = options_in(directory);

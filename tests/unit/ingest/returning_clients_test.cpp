@@ -24,7 +24,8 @@ TEST(ReturningClients, AreNotTakenForOneAnother) {
   clients.expect(0, client);
   clients.settle(0, client, 9);
   clients.expect(0, client);
-  for (const auto& [stream, other] : {std::pair{std::size_t{1}, client}, {std::size_t{0}, ClientKey{.id = {7}, .uid = 2}},
+  for (const auto& [stream, other] : {std::pair{std::size_t{1}, client},
+                                      {std::size_t{0}, ClientKey{.id = {7}, .uid = 2}},
                                       {std::size_t{0}, ClientKey{.id = {8}, .uid = 1}}}) {
     EXPECT_FALSE(clients.is_pending(stream, other));
     EXPECT_EQ(clients.last_of(stream, other), 0U);

@@ -24,8 +24,8 @@ class SharedResume : public ::testing::Test {
  protected:
   SharedResume() {
     first_ = *SharedMemory::create(kCapacity);
-    theirs_ = *SharedMemory::open(UniqueFd(::dup(first_.data_fd())), UniqueFd(::dup(first_.consumer_page_fd())),
-                                  kCapacity);
+    theirs_ = *SharedMemory::open(UniqueFd(::dup(first_.data_fd())),
+                                  UniqueFd(::dup(first_.consumer_page_fd())), kCapacity);
     data_.reset(::dup(first_.data_fd()));
     page_.reset(::dup(first_.own_page_fd()));
     consumer_ = SharedConsumer(first_.parts());
