@@ -166,8 +166,9 @@ std::unique_ptr<Growing> make(const Options& options) {
 
 int await(const Options& options) {
   constexpr std::chrono::microseconds kLook{200};
-  // Counting reads up to 1 MiB; who only paused is not counted. The result is the time of the last change all the same.
-  constexpr std::int64_t kStillNanos = 3 * kNanosPerMilli;
+  // Counting reads everything that is new, and would disturb who only pauses. The result is the time of the last change
+  // all the same, if nothing has changed while it was counted.
+  constexpr std::int64_t kStillNanos = 20 * kNanosPerMilli;
   const auto growing = make(options);
   fmt::print("watching\n");
   std::fflush(stdout);
@@ -184,7 +185,7 @@ int await(const Options& options) {
     } else if (counted_at != mark && looked_ns - changed_ns > kStillNanos) {
       counted_at = mark;
       count = growing->count();
-      if (count < options.target) continue;
+      if (count < options.target || growing->mark() != mark) continue;
       fmt::print(R"({{"count": {}, "changed_ns": {}}})"
                  "\n",
                  count, changed_ns);
