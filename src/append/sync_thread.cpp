@@ -114,7 +114,8 @@ void SyncThread::wait(const Durability& durability) {
 }
 
 /// Those whom the last sync has served are about to come again: started at the first of them, or with those alone who came
-/// during the last one, this one would let all others wait for a second. One who is alone never waits here.
+/// during the last one, this one would let all others wait for a second. One who is alone, with one
+/// record under way, never waits here.
 void SyncThread::gather(const Durability& durability) const {
   if (state_ != State::sound || group_ < 2) return;
   const std::int64_t until =

@@ -14,6 +14,9 @@ constexpr milliseconds kHandshake{2000};
 // In a call to log. A daemon that is there answers in a fraction of one; the socket of one that is not may take connections
 // all the same (systemd holds it), and nobody's call shall wait long for that.
 constexpr milliseconds kHandshakeInCall{100};
+constexpr std::uint64_t kCopied = 2;  // of a PING; flush() waits for the answer to another one
+constexpr int kTriesApart =
+    10;  // times what the last one took: of a thread's time a tenth goes there at most
 constexpr milliseconds kWaitSlice{20};  // then see whether the daemon is still there
 constexpr std::size_t kLooksPerLap = 16;
 
@@ -21,11 +24,13 @@ constexpr std::size_t kLooksPerLap = 16;
 
 bool Producer::connect(Deadline deadline) {
   const std::lock_guard lock(slow_);
-  next_try_ = steady_clock::now() + kBetweenTries;
+  const auto began = steady_clock::now();
   const std::uint64_t first = first_unread();
   Result<Link> link = Link::open(settings_->link, id_, first, deadline);
   if (!link) {
     error_ = link.error().message();
+    const auto now = steady_clock::now();
+    next_try_ = now + std::max<steady_clock::duration>(kBetweenTries, kTriesApart * (now - began));
     look_every_ = 0;  // with every record, whether it is time to try again
     return false;
   }
@@ -58,6 +63,10 @@ void Producer::take(Link link) {
   if (!had_ring) return;
   const std::uint64_t lost = where_ == Where::shared ? !write_again(old) : !send_again(old);
   dropped_.fetch_add(lost, std::memory_order_relaxed);
+  std::string message;
+  wire::append_ping(message, kCopied);  // the old ring is needed no more, whoever keeps it
+  const std::lock_guard sending(sending_);
+  if (where_ == Where::shared) static_cast<void>(link_.send(message, steady_clock::now() + kHandshake));
 }
 
 /// Calls `use(payload)` for each record from position `from` on, until it says false.

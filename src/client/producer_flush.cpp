@@ -63,7 +63,8 @@ int Producer::listen_until(int level, std::uint64_t number, Deadline deadline) {
       stored_ = reply.stored;
       synced_ = reply.synced;
     }
-    const bool done = level == FASTLOG_ACCEPTED ? reply.type == wire::NativeType::pong
+    const bool done = level == FASTLOG_ACCEPTED
+                          ? reply.type == wire::NativeType::pong && reply.number == kPing
                       : level == FASTLOG_STORED ? stored_ >= number
                                                 : synced_ >= number;
     if (done) return refused ? FASTLOG_ERROR_REFUSED : FASTLOG_OK;
@@ -75,7 +76,7 @@ bool Producer::finish(Deadline deadline) {
     const bool gone = !link_ || link_.is_broken();  // while it is there it still reads
     if (gone && connect_again(std::min(deadline, steady_clock::now() + milliseconds(200)))) continue;
     if (steady_clock::now() >= deadline) return !gone;
-    std::this_thread::sleep_for(kBetweenLooks);
+    std::this_thread::sleep_for(gone ? kBetweenTries : kBetweenLooks);
   }
   return true;
 }

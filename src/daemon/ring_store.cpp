@@ -18,18 +18,32 @@ RingStore::RingStore(boost::asio::io_context& io)
 
 std::string RingStore::keep(int data_fd, int page_fd) {
   if (!listened_to_) return {};
-  UniqueFd data(::fcntl(data_fd, F_DUPFD_CLOEXEC, 0));
-  UniqueFd page(::fcntl(page_fd, F_DUPFD_CLOEXEC, 0));
-  if (!data || !page) return {};
-  std::string name = fmt::format("{}{:x}-{}", kRingNamePrefix, started_ns_, next_.fetch_add(1));
-  boost::asio::post(io_, [name, data = std::move(data), page = std::move(page)] {
-    store_descriptors(name, data.get(), page.get());
-  });
+  const std::lock_guard lock(mutex_);
+  if (waiting_.size() >= kWaitingMax) return {};
+  Files files{.data = UniqueFd(::fcntl(data_fd, F_DUPFD_CLOEXEC, 0)),
+              .page = UniqueFd(::fcntl(page_fd, F_DUPFD_CLOEXEC, 0))};
+  if (!files.data || !files.page) return {};
+  std::string name = fmt::format("{}{:016x}-{:08}", kRingNamePrefix, started_ns_, next_++);
+  waiting_.emplace(name, std::move(files));
+  boost::asio::post(io_, [this, name] { tell(name); });
   return name;
 }
 
+void RingStore::tell(const std::string& name) {
+  Files files;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = waiting_.find(name);
+    if (found == waiting_.end()) return;  // forgotten meanwhile
+    files = std::move(found->second);
+    waiting_.erase(found);
+  }
+  store_descriptors(name, files.data.get(), files.page.get());
+}
+
 void RingStore::forget(const std::string& name) {
-  boost::asio::post(io_, [name] { remove_descriptors(name); });
+  const std::lock_guard lock(mutex_);
+  if (waiting_.erase(name) == 0) boost::asio::post(io_, [name] { remove_descriptors(name); });
 }
 
 }  // namespace fastlogd::daemon

@@ -106,9 +106,9 @@ class FrontEnd {
   /// Before start(): who keeps the clients' shared memory for the daemon that comes after this one. It outlives the
   /// FrontEnd's threads.
   void set_ring_keeper(RingKeeper& keeper);
-  /// After the first commit(), before start(): what the keeper has kept. Each ring is drained once the io threads run, as
-  /// if its client had just gone, and then forgotten; meanwhile its client is put off. A ring that is none, or whose
-  /// listener and stream are gone, is told of in the log and forgotten.
+  /// After the first commit(), before start(): what the keeper has kept. Each ring is read once the io threads run, until
+  /// its client comes or is gone (see SharedSession). What is no ring is told of in the log and forgotten; a ring whose
+  /// stream no listener feeds, or for which memory is short, is told of and stays kept.
   void resume_rings(std::vector<KeptRing> rings);
 
   /// Everything that may fail: binds, listens, checks who answers on a Unix path (stale: replaced; living:

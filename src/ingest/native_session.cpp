@@ -152,7 +152,7 @@ NativeSession::BlockEnd NativeSession::decode(BlockWriter& writer, std::string_v
       return BlockEnd::all_read;
     }
     if (event.kind == wire::NativeEvent::Kind::error) return BlockEnd::failed;
-    if (event.kind == wire::NativeEvent::Kind::hello && is_expected_back(event.hello))
+    if (event.kind == wire::NativeEvent::Kind::hello && comes_too_early(event.hello))
       return BlockEnd::put_off;
     if (begins_a_hole(writer, event) ||
         !take(writer, event)) {  // no room for a new sender: the next block has some
@@ -243,9 +243,10 @@ void NativeSession::refuse_record(const wire::NativeEvent& event) {
 }
 
 /// What it had written into a ring of the daemon before this one is still being stored.
-bool NativeSession::is_expected_back(const wire::NativeHello& hello) const {
-  return thread_.shared().returning.is_pending(listener_->stream,
-                                               {.id = hello.client, .uid = origin_.attested.uid});
+bool NativeSession::comes_too_early(const wire::NativeHello& hello) const {
+  const ClientKey client{.id = hello.client, .uid = origin_.attested.uid};
+  return !client.is_none() &&
+         thread_.shared().returning.puts_off(listener_->stream, client, hello.first_number);
 }
 
 void NativeSession::greet(const wire::NativeHello& hello) {
@@ -264,6 +265,10 @@ void NativeSession::greet(const wire::NativeHello& hello) {
 
 NativeSession::Progress NativeSession::share() {
   const std::uint64_t wanted = *std::exchange(share_wanted_, std::nullopt);
+  if (peer_has_gone(waiter_.fd())) {  // who tried while there was no daemon gets no memory
+    close(CloseReason::peer);
+    return Progress::finished;
+  }
   SharedGrant grant;
   if (listener_->options.transport == ListenerTransport::unix_stream) {
     grant =
@@ -302,9 +307,11 @@ void NativeSession::become_shared(SharedGrant grant, std::string kept_name) {
                     .first_number = decoder_.next_number(),
                     .client = client_,
                     .known = known_,
+                    .refused = thread_.shared().returning.take_refused(listener_->stream, client_),
                     .decoder = decoder_,
                     .received = {tail_.get(), tail_bytes_},
-                    .kept_name = std::move(kept_name)};
+                    .kept_name = std::move(kept_name),
+                    .old_names = thread_.shared().returning.take_kept_names(listener_->stream, client_)};
   auto shared = std::make_unique<SharedSession>(thread_, listener_, waiter_.release(), std::move(start));
   SharedSession& session = *shared;
   board().leave(*this);

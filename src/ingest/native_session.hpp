@@ -69,7 +69,7 @@ class NativeSession final : public Channel, public AckListener {
   [[nodiscard]] Progress share();
   void become_shared(SharedGrant grant, std::string kept_name);
   void want(std::uint64_t number, wire::Wanted wanted);
-  [[nodiscard]] bool is_expected_back(const wire::NativeHello& hello) const;
+  [[nodiscard]] bool comes_too_early(const wire::NativeHello& hello) const;
   void greet(const wire::NativeHello& hello);
   void refuse_record(const wire::NativeEvent& event);
   void request_sync(BlockWriter& writer);

@@ -62,7 +62,9 @@ ReplyBuffer::Sent ReplyBuffer::send(int fd, std::int64_t now_ns) {
   if (has_room()) flush_refusal();
   if (bytes_ == 0) return Sent::all;
   const ssize_t n = ::send(fd, buffer_.data(), bytes_, MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+  const bool later =
+      errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS || errno == ENOMEM;
+  if (n < 0 && !later) {
     forget_all();
     return Sent::nobody_listens;
   }

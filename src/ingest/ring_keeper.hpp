@@ -14,8 +14,8 @@ class RingKeeper {
  public:
   virtual ~RingKeeper() = default;
 
-  /// Both files of a ring, for reading and writing; they are duplicated. Returns the name they are kept under; empty:
-  /// they are not.
+  /// Both files of a ring, for reading and writing; they are duplicated. Returns the name they are kept under, which
+  /// sorts behind those that were given before; empty: they are not.
   [[nodiscard]] virtual std::string keep(int data_fd, int page_fd) = 0;
   virtual void forget(const std::string& name) = 0;
 };

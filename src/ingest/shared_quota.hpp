@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -50,6 +51,11 @@ class SharedQuota {
     if (held.rings >= rings_max || held.bytes + bytes > bytes_max) return {};
     held_[uid] = {.rings = held.rings + 1, .bytes = held.bytes + bytes};
     return {*this, uid, bytes};
+  }
+
+  /// Takes it in any case, over the limit if need be: the memory is there already.
+  [[nodiscard]] Lease charge(std::uint32_t uid, std::size_t bytes) {
+    return take(uid, bytes, std::numeric_limits<unsigned>::max(), std::numeric_limits<std::size_t>::max());
   }
 
  private:

@@ -20,6 +20,7 @@ SharedSession::SharedSession(IoThread& thread, ListenerPtr listener, UniqueFd fd
     : Channel(thread, std::move(listener), std::move(fd)),
       peer_(std::move(start.peer)),
       kept_name_(std::move(start.kept_name)),
+      old_names_(std::move(start.old_names)),
       memory_(std::move(start.grant.memory)),
       lease_(std::move(start.grant.lease)),
       consumer_(start.resumed ? ring::SharedConsumer::resume(memory_.parts())
@@ -29,7 +30,11 @@ SharedSession::SharedSession(IoThread& thread, ListenerPtr listener, UniqueFd fd
       client_(start.client),
       known_(start.known),
       next_number_(start.resumed ? kUnknownNumber : start.first_number),
+      refused_first_(start.refused.first),
+      refused_last_(start.refused.last),
+      refusal_(start.refused.why),
       tick_ns_(monotonic_ns()),
+      turn_(start.turn),
       resumed_(start.resumed) {
   const std::string_view identifier = start.origin.attested.identifier;
   const std::string_view host = start.origin.attested.host;
@@ -73,6 +78,7 @@ void SharedSession::wake() {
 }
 
 Channel::Polled SharedSession::poll() {
+  if (resumed_ && !is_my_turn()) return Polled::done;  // looked at again with the next tick
   bool any = false;
   for (std::size_t i = 0; i < kBlocksPerLook; ++i) {
     const Took took = take_block();

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/limits.hpp"
 #include "base/unique_fd.hpp"
@@ -14,6 +15,7 @@
 #include "ingest/block_writer.hpp"
 #include "ingest/channel.hpp"
 #include "ingest/reply_buffer.hpp"
+#include "ingest/returning_clients.hpp"
 #include "ingest/shared_grant.hpp"
 #include "ring/shared_consumer.hpp"
 #include "wire/native.hpp"
@@ -28,11 +30,14 @@ struct SharedStart {
   std::uint64_t first_number = 1;
   ClientKey client;         ///< none: has no id
   std::uint64_t known = 0;  ///< up to this number its records are in the log already
+  RefusedRecords refused;   ///< of those, what isn't, which it has not been told
   wire::NativeDecoder decoder;
-  std::string_view received;  ///< of the socket, behind SHARE; copied
-  std::string kept_name;      ///< with the RingKeeper; empty: nobody keeps it
-  bool resumed = false;       ///< the ring of a daemon that has ended, its client's socket with it
-  UniqueFd peer;              ///< resumed: the other end, which says nothing
+  std::string_view received;           ///< of the socket, behind SHARE; copied
+  std::string kept_name;               ///< with the RingKeeper; empty: nobody keeps it
+  std::vector<std::string> old_names;  ///< likewise, the rings it had before, until it has copied from them
+  unsigned turn = 0;                   ///< resumed: which one of its client's
+  bool resumed = false;                ///< the ring of a daemon that has ended, its client's socket with it
+  UniqueFd peer;                       ///< resumed: the other end; it says nothing and is told nothing
 };
 
 // clang-format off
@@ -47,9 +52,11 @@ struct SharedStart {
 /// looks into the ring once a cycle and nobody makes a system call. When it has found nothing for some looks it arms the
 /// ring and sleeps, and the client's next record rings through the socket (BELL).
 ///
-/// The socket's end is the client's end: what it had committed is stored. A ring of the daemon before this one is drained
-/// like that of a client that is gone, and on disk when it is settled: its client will be told that it need not write
-/// that again. Whatever can't be in the ring ends the
+/// The socket's end is the client's end: what it had committed is stored.
+///
+/// A ring of the daemon before this one is read as long as its client lives and has not come to this daemon: what it
+/// writes is in the log, though it may not know yet that there is one. Then the ring is closed, drained, and on disk when
+/// it is settled: its client will be told that it need not write that again. Whatever can't be in the ring ends the
 /// connection, with an ERROR, a GAP and a counter. Thread: its io thread.
 // clang-format on
 class SharedSession final : public Channel, public AckListener {
@@ -105,12 +112,18 @@ class SharedSession final : public Channel, public AckListener {
   void answer();
   [[nodiscard]] bool owes_answers() const;
   void end_if_done();
+  [[nodiscard]] bool is_my_turn();
+  void look_after_client();
+  [[nodiscard]] bool client_lives() const;
   void sync_all();
+  void settle_resumed();
+  void forget_old();
   void close(CloseReason reason);
   [[nodiscard]] AckBoard& board();
 
   UniqueFd peer_;
   std::string kept_name_;
+  std::vector<std::string> old_names_;
   ring::SharedMemory memory_;
   SharedQuota::Lease lease_;
   ring::SharedConsumer consumer_;
@@ -146,6 +159,8 @@ class SharedSession final : public Channel, public AckListener {
   bool drained_ = false;  ///< and all of it has been taken
   bool draining_ = false;
   bool sync_request_ = false;
+  bool turn_has_come_ = false;
+  const unsigned turn_;
   const bool resumed_;
 };
 

@@ -1,8 +1,12 @@
 // What a session with shared memory hears and says on its socket, and how it ends.
+#include <signal.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include "ingest/io_thread.hpp"
 #include "ingest/refusal.hpp"
@@ -49,6 +53,7 @@ void SharedSession::heard() {
       wanted = std::max(wanted, event.number);
       sync_request_ = sync_request_ || sync;
     }
+    if (event.kind == wire::NativeEvent::Kind::ping) forget_old();
     if (event.kind == wire::NativeEvent::Kind::ping && replies_.has_room()) replies_.pong(event.number);
   }
   if (finished()) return;
@@ -67,6 +72,39 @@ void SharedSession::request_sync() {
   } else if (ledger_.last() >= synced_wanted_ && thread_.writer(*listener_).request_sync()) {
     sync_request_ = false;
   }
+}
+
+/// What the client's ring before this one held is passed over here.
+bool SharedSession::is_my_turn() {
+  if (turn_has_come_) return true;
+  const ReturningClients& returning = thread_.shared().returning;
+  turn_has_come_ = returning.is_turn_of(listener_->stream, client_, turn_);
+  known_ = std::max(known_, returning.last_of(listener_->stream, client_));
+  return turn_has_come_;
+}
+
+/// The client says so by any PING: it has copied what they held. One that dies before that leaves them to the next daemon.
+void SharedSession::forget_old() {
+  for (const std::string& name : std::exchange(old_names_, {})) thread_.shared().keeper->forget(name);
+}
+
+/// Of a resumed ring. Closed before it is looked into for the last time: who writes after that hears of it.
+void SharedSession::look_after_client() {
+  const ReturningClients& returning = thread_.shared().returning;
+  if (!ended_ && (!client_lives() || returning.is_wanted(listener_->stream, client_) ||
+                  returning.is_superseded(listener_->stream, client_, turn_))) {
+    ended_ = true;
+    drain_bytes_left_ = memory_.parts().capacity;
+    consumer_.close();
+  }
+  wake();
+}
+
+/// By its process's number, which may have passed to another one meanwhile: then the ring is looked into for longer.
+bool SharedSession::client_lives() const {
+  const std::uint32_t pid = origin_.attested.pid;
+  if (pid == 0 || pid == kUnknownId) return false;
+  return ::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM;
 }
 
 /// So that nobody is told of a record that it is safe, in the next connection, and it is not.
@@ -95,7 +133,7 @@ bool SharedSession::waits_for_progress() const {
 }
 
 void SharedSession::answer() {
-  if (finished()) return;
+  if (finished() || resumed_) return;  // there it would be told to nobody; see settle_resumed()
   const std::uint64_t stored = ledger_.stored();
   const std::uint64_t synced = ledger_.synced();
   const bool wanted =
@@ -113,12 +151,18 @@ void SharedSession::answer() {
 
 /// Of what can still be answered: nothing comes any more.
 bool SharedSession::owes_answers() const {
+  if (resumed_) return owed_count_ > 0 || ledger_.synced() < ledger_.last();
   return owed_count_ > 0 || replies_.acknowledged_stored() < std::min(stored_wanted_, ledger_.last()) ||
          replies_.acknowledged_synced() < std::min(synced_wanted_, ledger_.last());
 }
 
 void SharedSession::end_if_done() {
   if (finished() || !drained_ || owes_answers()) return;
+  if (resumed_ && !client_lives() && consumer_.look() == ring::Look::data) {
+    drained_ = false;  // written after the last look, before it died
+    drain_bytes_left_ = memory_.parts().capacity;
+    return wake();
+  }
   if (draining_ && replies_.has_room()) {
     replies_.error(wire::NativeError::shutting_down, kStopping);
     replies_.send(waiter_.fd(), tick_ns_);
@@ -132,7 +176,8 @@ void SharedSession::tick(std::int64_t monotonic_now_ns) {
   look_at_drops();
   if (sync_request_) request_sync();
   answer();
-  if (drained_) end_if_done();
+  if (drained_) return end_if_done();
+  if (resumed_) look_after_client();
 }
 
 /// Nobody knows how many records are lost with it: one is counted, and the GAP says that there was something.
@@ -143,9 +188,12 @@ void SharedSession::end_ring(wire::NativeError error, const char* text) {
   counters().dropped_records[static_cast<std::size_t>(DropReason::refused)].add();
   thread_.loss(*listener_).by_reason[static_cast<std::size_t>(ingress::LossReason::sender_error)].add();
   look_at_drops();
-  listener_->complaints.bad_native.log(diag::Level::warning,
-                                       "listener {}: the shared memory of {} was taken back: {}",
-                                       listener_->options.name, describe_peer(waiter_.fd()), text);
+  listener_->complaints.bad_native.log(
+      diag::Level::warning, "listener {}: the shared memory of {} was taken back: {}",
+      listener_->options.name,
+      resumed_ ? fmt::format("pid {}, which the daemon before had served", origin_.attested.pid)
+               : describe_peer(waiter_.fd()),
+      text);
   if (replies_.has_room()) {
     replies_.error(error, text);
     replies_.send(waiter_.fd(), tick_ns_);
@@ -179,10 +227,21 @@ void SharedSession::close(CloseReason reason) {
   counters().closed_connections[static_cast<std::size_t>(reason)].add();
   counters().open_connections.fetch_sub(1, std::memory_order_relaxed);
   thread_.shared().open_connections.fetch_sub(1, std::memory_order_relaxed);
-  // What a stopping daemon has not taken is its successor's.
-  if (reason != CloseReason::shutdown && !kept_name_.empty()) thread_.shared().keeper->forget(kept_name_);
-  if (resumed_) thread_.shared().returning.settle(listener_->stream, client_, ledger_.synced());
+  if (reason != CloseReason::shutdown) {  // what a stopping daemon has not taken is its successor's
+    if (resumed_) settle_resumed();
+    if (!kept_name_.empty()) thread_.shared().keeper->forget(kept_name_);
+  }
   finish();
+}
+
+/// The ring stays kept until its client has another one that is kept, and has copied: only then nothing can be in this one
+/// alone.
+void SharedSession::settle_resumed() {
+  ReturningClients& returning = thread_.shared().returning;
+  const RefusedRecords refused{.first = refused_first_, .last = refused_last_, .why = refusal_};
+  const bool last_one = !returning.is_superseded(listener_->stream, client_, turn_);
+  returning.settle(listener_->stream, client_, ledger_.synced(), refused,
+                   last_one && client_lives() ? std::exchange(kept_name_, {}) : std::string());
 }
 
 }  // namespace fastlogd::ingest

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -209,6 +210,11 @@ std::string describe_listener(const ListenerOptions& options) {
     return fmt::format("{} {}", transport_text(options.transport), options.path);
   return fmt::format("{} {}", transport_text(options.transport),
                      endpoint_text(options.address, options.port));
+}
+
+bool peer_has_gone(int fd) {
+  pollfd entry{.fd = fd, .events = POLLRDHUP, .revents = 0};
+  return ::poll(&entry, 1, 0) > 0;
 }
 
 std::string describe_peer(int fd) {

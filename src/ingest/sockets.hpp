@@ -55,6 +55,9 @@ struct BoundSocket {
 /// "unix-stream /run/x.sock" or "udp 127.0.0.1:514", for messages.
 [[nodiscard]] std::string describe_listener(const ListenerOptions& options);
 /// Who is at the other end of a connection, for messages: "uid 1000, pid 4711" or "192.0.2.1:4711".
+/// Has closed its end, whatever may still be unread.
+[[nodiscard]] bool peer_has_gone(int fd);
+
 [[nodiscard]] std::string describe_peer(int fd);
 [[nodiscard]] const char* transport_text(ListenerTransport transport);
 [[nodiscard]] constexpr bool is_unix(ListenerTransport transport) {

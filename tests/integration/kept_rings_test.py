@@ -57,6 +57,22 @@ def test_what_a_dead_client_wrote_while_there_was_no_daemon_is_stored(daemon: Da
     daemon.verify()
 
 
+def test_a_client_that_lives_and_says_nothing_is_in_the_log_all_the_same(daemon: Daemon, manager):
+    with fastlog.opened(daemon) as log:
+        assert log.write(b"before") == fastlog.OK and log.flush() == fastlog.OK
+        daemon.kill()
+        assert log.write(b"meanwhile") == fastlog.OK
+        manager.start(daemon)
+        eventually(lambda: daemon.cat() == [b"before", b"meanwhile"])
+        time.sleep(0.5)
+        assert not nothing_kept(manager), "it may write into that memory yet"
+        assert all(log.write(b"after %d" % number) == fastlog.OK for number in range(100)) and log.flush() == fastlog.OK
+        assert daemon.cat() == [b"before", b"meanwhile", *(b"after %d" % number for number in range(100))]
+        manager.listen()
+        assert len(manager.kept) == 1, "the ring it has now"
+    assert eventually(lambda: nothing_kept(manager))
+
+
 def test_what_was_drained_is_not_drained_again(daemon: Daemon, manager):
     """Killed before it could have the ring removed, and started with it once more."""
     orphan(daemon, signal.SIGKILL, 2000)
@@ -90,9 +106,11 @@ def test_a_client_that_lives_finds_its_records_stored_once_and_in_order(daemon: 
     for client in clients:
         client.kill()
         returned.append(client.returned())
+    assert daemon.stop() == 0
+    manager.start(daemon)  # who died between two rings may have left something in the first
+    assert eventually(lambda: nothing_kept(manager))
     eventually(lambda: daemon.metrics().sum("fastlogd_open_connections") == 0)
     daemon.quiesce()
-    assert eventually(lambda: nothing_kept(manager))
     for thread, numbers in fastlog.numbers(daemon).items():
         each = split_by_start(numbers)
         assert len(each) == len(clients), "each client's numbers, once and in their order"
@@ -142,11 +160,17 @@ def test_what_is_no_ring_is_named_and_let_go(daemon: Daemon, manager):
     assert daemon.cat() == [b"served"]
 
 
-def test_a_ring_whose_stream_is_gone_is_told_of(daemon: Daemon, manager):
+def test_a_ring_whose_stream_nobody_feeds_waits_until_somebody_does(daemon: Daemon, manager):
     orphan(daemon, signal.SIGKILL, 10)
     daemon.config["streams"]["other"] = daemon.config["streams"].pop("main") | {"directory": str(daemon.folder / "other")}
     for listener in daemon.config["listeners"]:
         listener["stream"] = "other"
     manager.start(daemon)
-    assert eventually(lambda: nothing_kept(manager))
     assert "no listener feeds stream main any more" in daemon.stderr()
+    assert daemon.stop() == 0
+    for listener in daemon.config["listeners"]:
+        listener["stream"] = "main"
+    daemon.config["streams"]["main"] = daemon.config["streams"]["other"] | {"directory": str(daemon.log_directory)}
+    manager.start(daemon)
+    eventually(lambda: len(daemon.ctl("cat", "main", "-o", "cat").stdout.splitlines()) == 10)
+    assert eventually(lambda: nothing_kept(manager))

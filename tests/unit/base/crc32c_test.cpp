@@ -145,7 +145,7 @@ bool tells_state_in_use() {
 TEST(Crc32c, LeavesNoUpperHalvesInUse) {
   if (!tells_state_in_use()) GTEST_SKIP() << "this processor doesn't tell";
   std::mt19937_64 random(1);
-  for (const std::size_t bytes : {64, 511, 512, 4092, 100000}) {
+  for (const std::size_t bytes : {64U, 511U, 512U, 4092U, 100000U}) {
     static_cast<void>(crc32c(0, random_bytes(random, bytes)));
     EXPECT_EQ(state_in_use() & 4, 0U) << "behind " << bytes << " bytes every record would pay for it";
   }

@@ -26,6 +26,9 @@ TEST(SharedQuota, IsOfEachUserAndComesBack) {
   held.clear();
   EXPECT_TRUE(quota.take(7, 900, 3, 1000)) << "one of 100 bytes is left";
   EXPECT_FALSE(quota.take(7, 901, 3, 1000));
+  const SharedQuota::Lease over = quota.charge(7, 5000);
+  EXPECT_TRUE(over) << "it is there already";
+  EXPECT_FALSE(quota.take(7, 1, 3, 1000));
 }
 
 TEST(SharedGrant, IsAPowerOfTwoThatHoldsTheLargestRecord) {
