@@ -28,7 +28,7 @@ constexpr std::chrono::seconds kStallBound{
 
 }  // namespace
 
-Daemon::Daemon(config::Loaded loaded, std::string config_path, config::MissingFile missing,
+Daemon::Daemon(const config::Loaded& loaded, std::string config_path, config::MissingFile missing,
                config::Watcher watcher)
     : started_ns_(monotonic_ns()),
       config_counters_(std::make_shared<config::ConfigCounters>()),

@@ -45,7 +45,7 @@ inline constexpr std::chrono::seconds kStopBound{10};
 class Daemon {
  public:
   /// `loaded` is good; `watcher` has been watching since before it was read.
-  Daemon(config::Loaded loaded, std::string config_path, config::MissingFile missing,
+  Daemon(const config::Loaded& loaded, std::string config_path, config::MissingFile missing,
          config::Watcher watcher);
   ~Daemon();
   Daemon(const Daemon&) = delete;

@@ -99,7 +99,7 @@ Inheritance take_inheritance() {
     remove_descriptors(name);
   }
   for (int i = 0; names != nullptr && names[i] != nullptr; ++i) std::free(names[i]);
-  std::free(names);
+  std::free(static_cast<void*>(names));
   return inheritance;
 }
 

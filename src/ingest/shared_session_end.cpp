@@ -67,11 +67,9 @@ void SharedSession::heard() {
 
 /// Once everything that is to be synced is in the stream's ring.
 void SharedSession::request_sync() {
-  if (ledger_.synced() >= synced_wanted_) {
-    sync_request_ = false;
-  } else if (ledger_.last() >= synced_wanted_ && thread_.writer(*listener_).request_sync()) {
-    sync_request_ = false;
-  }
+  const bool done = ledger_.synced() >= synced_wanted_ ||
+                    (ledger_.last() >= synced_wanted_ && thread_.writer(*listener_).request_sync());
+  if (done) sync_request_ = false;
 }
 
 /// What the client's ring before this one held is passed over here.
