@@ -1,6 +1,7 @@
 """Loggers that a program calls: libfastlog through shared memory, and what keeps to its own process."""
 
 import pathlib
+import re
 import subprocess
 from collections.abc import Callable
 
@@ -42,7 +43,7 @@ _FASTLOG = "libfastlog, a ring of 4 MiB, to a daemon with segments of 256 MiB, d
 def _quill(*options: str) -> Callable[[], Contender]:
     def quill() -> Contender:
         said = subprocess.run([tool("inprocess_tool"), "--help"], capture_output=True, text=True).stdout
-        if "quill" not in said:
+        if not re.search(r"\{[^}]*\bquill\b", said):  # among the modes, not in the title
             raise Unavailable("the build found no quill (find_package)")
         return Contender("quill", "bounded queue of 1 MiB, block when full, a backend that never sleeps, into a file",
                          _logger("quill", *options))
