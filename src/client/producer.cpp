@@ -63,10 +63,11 @@ void Producer::take(Link link) {
   if (!had_ring) return;
   const std::uint64_t lost = where_ == Where::shared ? !write_again(old) : !send_again(old);
   dropped_.fetch_add(lost, std::memory_order_relaxed);
+  if (lost != 0 || where_ != Where::shared) return;
   std::string message;
-  wire::append_ping(message, kCopied);  // the old ring is needed no more, whoever keeps it
+  wire::append_ping(message, kCopied);  // all of it: the old ring is needed no more, whoever keeps it
   const std::lock_guard sending(sending_);
-  if (where_ == Where::shared) static_cast<void>(link_.send(message, steady_clock::now() + kHandshake));
+  static_cast<void>(link_.send(message, steady_clock::now() + kHandshake));
 }
 
 /// Calls `use(payload)` for each record from position `from` on, until it says false.

@@ -160,6 +160,7 @@ class SharedSession final : public Channel, public AckListener {
   bool draining_ = false;
   bool sync_request_ = false;
   bool turn_has_come_ = false;
+  bool client_gone_ = false;  ///< resumed: and everything it had written has been seen
   const unsigned turn_;
   const bool resumed_;
 };

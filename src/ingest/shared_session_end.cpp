@@ -156,7 +156,8 @@ bool SharedSession::owes_answers() const {
 
 void SharedSession::end_if_done() {
   if (finished() || !drained_ || owes_answers()) return;
-  if (resumed_ && !client_lives() && consumer_.look() == ring::Look::data) {
+  client_gone_ = resumed_ && !client_lives();  // asked once, and before the last look
+  if (client_gone_ && consumer_.look() == ring::Look::data) {
     drained_ = false;  // written after the last look, before it died
     drain_bytes_left_ = memory_.parts().capacity;
     return wake();
@@ -239,7 +240,7 @@ void SharedSession::settle_resumed() {
   const RefusedRecords refused{.first = refused_first_, .last = refused_last_, .why = refusal_};
   const bool last_one = !returning.is_superseded(listener_->stream, client_, turn_);
   returning.settle(listener_->stream, client_, ledger_.synced(), refused,
-                   last_one && client_lives() ? std::exchange(kept_name_, {}) : std::string());
+                   last_one && !client_gone_ ? std::exchange(kept_name_, {}) : std::string());
 }
 
 }  // namespace fastlogd::ingest

@@ -54,10 +54,9 @@ struct BoundSocket {
 
 /// "unix-stream /run/x.sock" or "udp 127.0.0.1:514", for messages.
 [[nodiscard]] std::string describe_listener(const ListenerOptions& options);
-/// Who is at the other end of a connection, for messages: "uid 1000, pid 4711" or "192.0.2.1:4711".
-/// Has closed its end, whatever may still be unread.
+/// The other end of a connection is closed, whatever may still be unread.
 [[nodiscard]] bool peer_has_gone(int fd);
-
+/// Who is at the other end of a connection, for messages: "uid 1000, pid 4711" or "192.0.2.1:4711".
 [[nodiscard]] std::string describe_peer(int fd);
 [[nodiscard]] const char* transport_text(ListenerTransport transport);
 [[nodiscard]] constexpr bool is_unix(ListenerTransport transport) {
