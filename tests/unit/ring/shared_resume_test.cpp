@@ -13,6 +13,7 @@
 #include "ring/shared_consumer.hpp"
 #include "ring/shared_memory.hpp"
 #include "ring/shared_producer.hpp"
+#include "support/shared_ring_ends.hpp"
 
 namespace fastlogd::ring {
 namespace {
@@ -20,24 +21,11 @@ namespace {
 constexpr std::size_t kCapacity = 4096;
 
 /// A producer, and what a consumer leaves behind with somebody.
-class SharedResume : public ::testing::Test {
+class SharedResume : public test::SharedRingEnds {
  protected:
-  SharedResume() {
-    first_ = *SharedMemory::create(kCapacity);
-    theirs_ = *SharedMemory::open(UniqueFd(::dup(first_.data_fd())),
-                                  UniqueFd(::dup(first_.consumer_page_fd())), kCapacity);
-    data_.reset(::dup(first_.data_fd()));
-    page_.reset(::dup(first_.own_page_fd()));
-    consumer_ = SharedConsumer(first_.parts());
-    producer_ = SharedProducer(theirs_.parts());
-  }
-
-  bool write(std::string_view text) {
-    const auto room = producer_.reserve(text.size());
-    if (room.empty()) return false;
-    std::memcpy(room.data(), text.data(), text.size());
-    static_cast<void>(producer_.commit(text.size()));
-    return true;
+  SharedResume() : SharedRingEnds(kCapacity) {
+    data_.reset(::dup(memory_.data_fd()));
+    page_.reset(::dup(memory_.own_page_fd()));
   }
 
   /// The next record, eight bytes of it; empty: there is none.
@@ -52,14 +40,10 @@ class SharedResume : public ::testing::Test {
     return text;
   }
 
-  void die() { first_ = SharedMemory(); }
+  void die() { memory_ = SharedMemory(); }
 
   UniqueFd data_;
   UniqueFd page_;
-  SharedMemory first_;
-  SharedMemory theirs_;
-  SharedConsumer consumer_;
-  SharedProducer producer_;
 };
 
 TEST_F(SharedResume, GoesOnBehindWhatWasGivenBack) {
@@ -105,7 +89,7 @@ TEST_F(SharedResume, SleepsAndWakesAgainThoughItsPredecessorSlept) {
 
 TEST_F(SharedResume, KeepsTheNote) {
   const std::string_view note = "whose it is";
-  std::memcpy(first_.parts().consumer->note.data(), note.data(), note.size());
+  std::memcpy(memory_.parts().consumer->note.data(), note.data(), note.size());
   die();
   const auto second = SharedMemory::resume(std::move(data_), std::move(page_));
   EXPECT_EQ(std::memcmp(second->parts().consumer->note.data(), note.data(), note.size()), 0);

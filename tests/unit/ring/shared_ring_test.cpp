@@ -18,32 +18,19 @@
 #include "ring/shared_consumer.hpp"
 #include "ring/shared_memory.hpp"
 #include "ring/shared_producer.hpp"
+#include "support/shared_ring_ends.hpp"
 
 namespace fastlogd::ring {
 namespace {
 
 using Step = FrameWalk::Step;
 
-class SharedRing : public ::testing::Test {
+class SharedRing : public test::SharedRingEnds {
  protected:
   static constexpr std::size_t kCapacity = 4096;
 
   SharedRing() : SharedRing(kCapacity) {}
-  explicit SharedRing(std::size_t capacity) {
-    memory_ = *SharedMemory::create(capacity);
-    theirs_ = *SharedMemory::open(UniqueFd(::dup(memory_.data_fd())),
-                                  UniqueFd(::dup(memory_.consumer_page_fd())), capacity);
-    consumer_ = SharedConsumer(memory_.parts());
-    producer_ = SharedProducer(theirs_.parts());
-  }
-
-  bool write(std::string_view text) {
-    const auto room = producer_.reserve(text.size());
-    if (room.empty()) return false;
-    std::memcpy(room.data(), text.data(), text.size());
-    static_cast<void>(producer_.commit(text.size()));
-    return true;
-  }
+  explicit SharedRing(std::size_t capacity) : SharedRingEnds(capacity) {}
 
   /// Everything that is there, payloads cut to their padded length; "broken" if it can't be read.
   std::vector<std::string> read_all(std::size_t room = kCapacity) {
@@ -70,11 +57,6 @@ class SharedRing : public ::testing::Test {
     std::memcpy(theirs_.parts().data + at, &header, sizeof header);
   }
   void forge_position(std::uint64_t position) { theirs_.parts().producer->written.store(position); }
-
-  SharedMemory memory_;
-  SharedMemory theirs_;
-  SharedConsumer consumer_;
-  SharedProducer producer_;
 };
 
 TEST_F(SharedRing, HandsOverWhatWasWrittenInOrder) {
