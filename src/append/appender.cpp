@@ -110,6 +110,21 @@ bool Appender::any_data() {
 }
 
 void Appender::idle() {
+  const std::int64_t since_ns = monotonic_ns();
+  if (!look_for_data(since_ns + window_.nanos())) park();
+  window_.waited(monotonic_ns() - since_ns);
+}
+
+bool Appender::look_for_data(std::int64_t until_ns) {
+  if (starved_ || lost_ || active_ == nullptr) return false;
+  while (monotonic_ns() < until_ns) {
+    std::this_thread::yield();
+    if (any_data()) return true;
+  }
+  return false;
+}
+
+void Appender::park() {
   partners_.counters.parks.add();
   if (starved_ || lost_ || active_ == nullptr) {
     data_->wait(kStarvedPark);

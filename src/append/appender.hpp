@@ -24,6 +24,7 @@
 #include "record/ingress.hpp"
 #include "record/progress.hpp"
 #include "ring/byte_ring.hpp"
+#include "ring/poll_window.hpp"
 #include "ring/wake_signal.hpp"
 #include "segment/control_file.hpp"
 #include "segment/segment_writer.hpp"
@@ -108,6 +109,8 @@ class Appender {
 
   void run();
   void idle();
+  [[nodiscard]] bool look_for_data(std::int64_t until_ns);
+  void park();
   [[nodiscard]] bool any_data();
   [[nodiscard]] std::size_t drain(Input& input);
   [[nodiscard]] bool store_block(Input& input, const ingress::EntryView& entry);
@@ -146,6 +149,7 @@ class Appender {
   LiveSegment* active_ = nullptr;
   LiveSegment* next_ = nullptr;  ///< taken from the supply by a roll that failed
   std::int64_t next_loss_check_ns_ = 0;
+  ring::PollWindow window_;
   bool starved_ = false;   ///< the last attempt to roll found no prepared segment
   bool lost_ = false;      ///< the active segment takes no more stores, not even a SEAL
   bool sync_all_ = false;  ///< the options at the top of this cycle: every record wants a sync

@@ -23,29 +23,55 @@ DatagramReceiver::DatagramReceiver(IoThread& thread, ListenerPtr listener, Uniqu
   if (listener_->inherited) drops_ = DropMeter(kernel_drop_total(waiter_.fd()));
 }
 
-// Walk 1 listener
 void DatagramReceiver::ready() {
+  switch (take_batches()) {
+    case Took::some:
+      return thread_.poll(*this);
+    case Took::nothing:
+      return wait();
+    case Took::ring_full:
+      return pause();
+    case Took::all:
+      return end();
+  }
+}
+
+/// A Unix socket's queue is short (ten datagrams by default): whoever sends fast is waiting for its next look.
+Channel::Polled DatagramReceiver::poll() {
+  const Took took = draining_ || thread_.looks_on() ? take_batches() : Took::nothing;
+  if (took == Took::some) return Polled::worked;
+  if (took == Took::nothing && thread_.looks_on()) return Polled::idle;
+  if (took == Took::nothing) wait();
+  if (took == Took::ring_full) pause();
+  if (took == Took::all) end();
+  return Polled::done;
+}
+
+// Walk 1 listener
+DatagramReceiver::Took DatagramReceiver::take_batches() {
   const int batches = draining_ ? kBatchesAtDrain : kBatchesPerWake;
+  Took took = Took::nothing;
   for (int i = 0; i < batches; ++i) {
-    if (!pack()) return pause();
-    if (draining_ && listener_->inherited) return end();
+    if (!pack()) return Took::ring_full;
+    if (draining_ && listener_->inherited) return Took::all;
     adopt_limits();
     const int got = slab_->receive(waiter_.fd());
-    if (got < 0) {
-      listener_->complaints.receive_failed.log(diag::Level::warning, "listener {}: receive: {}",
-                                               listener_->options.name, std::strerror(errno));
-      break;
-    }
-    if (draining_ && (got == 0 || slab_->is_end(0))) return end();
-    if (got == 0) break;
+    if (got < 0) complain_of_receive();
+    if (draining_ && (got <= 0 || slab_->is_end(0))) return Took::all;
+    if (got <= 0) return took;
+    took = Took::some;
     take_batch(static_cast<std::size_t>(got));
     if (static_cast<std::size_t>(got) < limits::kDatagramBatch && !draining_) {
-      if (!pack()) return pause();
-      break;  // the queue is empty, or nearly: wait() finds out
+      if (!pack()) return Took::ring_full;
+      return took;  // the queue is empty, or nearly: the next look finds out
     }
   }
-  if (draining_) return end();
-  wait();
+  return draining_ ? Took::all : took;
+}
+
+void DatagramReceiver::complain_of_receive() {
+  listener_->complaints.receive_failed.log(diag::Level::warning, "listener {}: receive: {}",
+                                           listener_->options.name, std::strerror(errno));
 }
 
 /// Drops are rare: nobody waits for the next datagram to hear of them.
@@ -156,7 +182,7 @@ void DatagramReceiver::drain(CloseReason reason) {
   }
   draining_ = true;
   end_intake(waiter_.fd(), listener_->options.transport);
-  if (waiting()) ready();  // else it is paused, and the space signal calls ready()
+  if (waiting()) ready();  // else it is polled, or paused and the space signal calls ready()
 }
 
 void DatagramReceiver::abandon() {

@@ -24,6 +24,7 @@ class DatagramReceiver final : public Channel {
   DatagramReceiver(IoThread& thread, ListenerPtr listener, UniqueFd fd, std::unique_ptr<DatagramSlab> slab);
 
   void ready() override;
+  [[nodiscard]] Polled poll() override;
   void tick(std::int64_t monotonic_now_ns) override;
   void drain(CloseReason reason) override;
   void abandon() override;
@@ -40,6 +41,15 @@ class DatagramReceiver final : public Channel {
     bool truncated = false;
   };
 
+  enum class Took : std::uint8_t {
+    nothing,
+    some,
+    ring_full,  ///< a batch waits for room
+    all,        ///< draining: there is no more
+  };
+
+  [[nodiscard]] Took take_batches();
+  void complain_of_receive();
   void take_batch(std::size_t datagrams);
   bool pack();
   /// How many of the pending fit into one block, and their bytes.

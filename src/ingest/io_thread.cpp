@@ -20,8 +20,8 @@ namespace {
 
 constexpr int kHandlersPerCycle = 32;  // then publish: a busy thread must not keep an idle appender waiting
 constexpr auto kTick = std::chrono::milliseconds(250);
-constexpr unsigned kCyclesWithoutEventsMax = 16;  // while polled channels have work
-// Of 4, 16 and 64 us while nothing comes: what comes soon is seen soon, and a silence costs few naps.
+constexpr unsigned kCyclesWithoutEventsMax = 16;  // while channels are polled and nobody naps
+// Of 4, 16 and 64 us while nothing comes: a silence costs few naps.
 constexpr long kFirstNapNanos = 4'000;
 constexpr unsigned kLongerNapsMax = 2;
 constexpr auto kStoppingTick = std::chrono::milliseconds(10);
@@ -102,7 +102,27 @@ void IoThread::wait_for_events() {
   }
 }
 
+void IoThread::something_came() {
+  if (idle_since_ns_ == 0) return;
+  window_.waited(monotonic_ns() - idle_since_ns_);
+  idle_since_ns_ = 0;
+  looks_on_ = true;
+  longer_naps_ = 0;
+}
+
+void IoThread::nothing_came() {
+  const std::int64_t now = monotonic_ns();
+  if (idle_since_ns_ == 0) idle_since_ns_ = now;
+  looks_on_ = now - idle_since_ns_ < window_.nanos();
+  if (looks_on_) {
+    std::this_thread::yield();
+  } else if (!polled_.empty()) {
+    nap();
+  }
+}
+
 void IoThread::nap() {
+  ++naps_;
   const timespec time{.tv_sec = 0, .tv_nsec = kFirstNapNanos << 2 * longer_naps_};
   longer_naps_ = std::min(longer_naps_ + 1, kLongerNapsMax);
   static_cast<void>(::nanosleep(&time, nullptr));
@@ -119,16 +139,16 @@ void IoThread::look_at_polled() {
     polled_[i] = polled_.back();
     polled_.pop_back();
   }
-  if (worked) longer_naps_ = 0;
-  if (worked && ++cycles_without_events_ < kCyclesWithoutEventsMax) return;
+  worked ? something_came() : nothing_came();
+  if (looks_on_ && ++cycles_without_events_ < kCyclesWithoutEventsMax) return;
   cycles_without_events_ = 0;
-  if (!worked && !polled_.empty()) nap();
   for (int i = 0; i < kHandlersPerCycle && context_.poll_one() > 0; ++i) {
   }
 }
 
 void IoThread::poll(Channel& channel) {
   if (channel.polled_) return;
+  something_came();
   channel.polled_ = true;
   polled_.push_back(&channel);
 }

@@ -29,6 +29,7 @@
 #include "record/ingress.hpp"
 #include "record/progress.hpp"
 #include "ring/byte_ring.hpp"
+#include "ring/poll_window.hpp"
 #include "ring/wake_signal.hpp"
 
 namespace fastlogd::ingest {
@@ -63,8 +64,9 @@ struct StreamEnd {
 /// done; publish what was committed; arrange to be woken if a ring was full or somebody waits to acknowledge. Idle
 /// cycles come with the tick.
 ///
-/// With polled channels (shared memory) a cycle looks at those instead, and asks for events, which is a system call, only
-/// now and then; one that finds nothing takes a nap, each time a longer one.
+/// With polled channels (shared memory; datagrams while they come fast) a cycle looks at those instead, and asks for
+/// events, which is a system call, only now and then. One that finds nothing yields the processor; after a while in which
+/// nothing has come (PollWindow) it takes a nap, each time a longer one.
 ///
 /// Thread: create, start, post and join by the main thread; `*_posted` and everything below "own thread" run
 /// on the thread itself.
@@ -126,6 +128,10 @@ class IoThread {
   void pause(Channel& channel) { paused_.push_back(&channel); }
   /// Calls its poll() each cycle until it says `done`; no cycle sleeps meanwhile.
   void poll(Channel& channel);
+  /// Nothing has come, but soon something may: it pays to look again.
+  [[nodiscard]] bool looks_on() const { return looks_on_ && window_.nanos() > 0; }
+  /// How often this thread has slept with channels polled.
+  [[nodiscard]] std::uint64_t naps() const { return naps_; }
   void retire(Channel& channel);
   void count_abandoned(const Listener& listener, std::uint64_t records);
 
@@ -138,6 +144,8 @@ class IoThread {
   void run();
   void wait_for_events();
   void look_at_polled();
+  void something_came();
+  void nothing_came();
   void nap();
   void finish_cycle();
   void schedule_tick();
@@ -174,6 +182,10 @@ class IoThread {
   std::vector<Channel*> resuming_;
   std::vector<Channel*> polled_;
   unsigned cycles_without_events_ = 0;
+  ring::PollWindow window_;
+  std::int64_t idle_since_ns_ = 0;  ///< 0: the last look has found something
+  bool looks_on_ = true;            ///< the window has not passed
+  std::uint64_t naps_ = 0;
   unsigned longer_naps_ = 0;
   std::int32_t utc_offset_seconds_ = 0;
   unsigned threads_without_acceptors_ = 0;

@@ -12,7 +12,9 @@ namespace fastlogd::ingest {
 namespace {
 
 constexpr std::size_t kBlocksPerLook = 4;  // then it is somebody else's turn
-constexpr unsigned kLooksInVainMax = 4;    // each but the last followed by a nap, 84 us in all; then sleep
+// Then sleep: 84 us after the thread has begun to nap, or among busy channels after so many looks.
+constexpr std::uint64_t kNapsInVainMax = 3;
+constexpr unsigned kLooksInVainMax = 256;
 
 }  // namespace
 
@@ -73,8 +75,17 @@ void SharedSession::wake() {
   if (finished()) return;
   if (asleep_) consumer_.disarm();
   asleep_ = false;
-  looks_in_vain_ = 0;
+  look_afresh();
   if (!waiting_for_room_) thread_.poll(*this);
+}
+
+void SharedSession::look_afresh() {
+  looks_in_vain_ = 0;
+  naps_before_ = thread_.naps();
+}
+
+bool SharedSession::looks_on() {
+  return ++looks_in_vain_ < kLooksInVainMax && thread_.naps() - naps_before_ < kNapsInVainMax;
 }
 
 Channel::Polled SharedSession::poll() {
@@ -92,7 +103,7 @@ Channel::Polled SharedSession::poll() {
     any = true;
   }
   if (any) {
-    looks_in_vain_ = 0;
+    look_afresh();
     look_at_drops();
     answer();
     return finished() ? Polled::done : Polled::worked;
@@ -105,7 +116,7 @@ Channel::Polled SharedSession::poll() {
     end_if_done();
     return Polled::done;
   }
-  if (stalled() || ++looks_in_vain_ < kLooksInVainMax) return Polled::idle;
+  if (stalled() || looks_on()) return Polled::idle;
   asleep_ = consumer_.arm();
   if (!asleep_) consumer_.disarm();
   return asleep_ ? Polled::done : Polled::idle;

@@ -108,6 +108,8 @@ class SharedSession final : public Channel, public AckListener {
   void read_socket();
   void heard();
   void wake();
+  void look_afresh();
+  [[nodiscard]] bool looks_on();
   void request_sync();
   void answer();
   [[nodiscard]] bool owes_answers() const;
@@ -152,6 +154,7 @@ class SharedSession final : public Channel, public AckListener {
   wire::NativeError error_ = wire::NativeError::none;
   std::size_t drain_bytes_left_ = 0;
   unsigned looks_in_vain_ = 0;
+  std::uint64_t naps_before_ = 0;  ///< the thread's, when there was something
   CloseReason close_reason_ = CloseReason::peer;
   bool asleep_ = false;  ///< armed: the client rings
   bool waiting_for_room_ = false;

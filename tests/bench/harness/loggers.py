@@ -104,8 +104,8 @@ def visible(sizes: Sizes) -> Scenario:
         "visible", "From a call to log until the record is visible",
         "The thread that calls fastlog_write (128 bytes) then looks into the mapped log until its record is there; the next one "
         "is due at the rate, but is not sent before. CPU and memory are the daemon's.", "records", "call until visible",
-        [at(100_000, "the daemon is awake: it takes naps of 4 us and longer between two records"),
-         at(10_000, "a record every 100 us: at the edge of what it stays awake for"),
+        [at(100_000, "the daemon is awake: it looks on between two records"),
+         at(10_000, "a record every 100 us: at the edge of what it looks on for, it naps between two records"),
          at(1_000, "the daemon sleeps when the record comes")], [])
 
 
