@@ -6,15 +6,7 @@
 
 namespace fastlogd::ingest {
 
-bool AckLedger::add(std::uint64_t number, std::size_t index) {
-  if (run_count_ > 0) {
-    Run& last = back();
-    if (last.ring_end == 0 && last.first + last.count == number && last.index + last.count == index) {
-      ++last.count;
-      next_ = number + 1;
-      return true;
-    }
-  }
+bool AckLedger::begin_run(std::uint64_t number, std::size_t index) {
   if (run_count_ == kRunsMax) return false;
   ++run_count_;
   back() = Run{.first = number, .count = 1, .index = static_cast<std::uint32_t>(index)};

@@ -44,7 +44,17 @@ class AckLedger {
   void nothing_before(LogPosition settled) { settled_ = settled; }
 
   /// The next number is message `index` of the block that is being built. False: no room, nothing was added.
-  [[nodiscard]] bool add(std::uint64_t number, std::size_t index);
+  [[nodiscard]] bool add(std::uint64_t number, std::size_t index) {
+    if (run_count_ > 0) [[likely]] {
+      Run& last = back();
+      if (last.ring_end == 0 && last.first + last.count == number && last.index + last.count == index) {
+        ++last.count;
+        next_ = number + 1;
+        return true;
+      }
+    }
+    return begin_run(number, index);
+  }
   /// The next number is in no block: it was refused.
   void skip(std::uint64_t number) { next_ = number + 1; }
   /// The block is in the ring, and ends at this position.
@@ -114,6 +124,7 @@ class AckLedger {
     ++first_run_;
     --run_count_;
   }
+  [[nodiscard]] bool begin_run(std::uint64_t number, std::size_t index);
   [[nodiscard]] static std::uint64_t dropped_from(const Run& run, const DroppedRange& range);
   void remember(const Stored& stored);
   void join_smallest_pair();

@@ -92,6 +92,16 @@ bool BlockWriter::add_parsed(std::string_view message, const wire::ParsedMessage
   return true;
 }
 
+bool BlockWriter::add_first_unnamed(std::string_view slice, const Unnamed& message,
+                                    const MessageOrigin& origin, SourceHint& hint) {
+  return add_parsed(slice,
+                    {.priority = message.priority,
+                     .flags = message.flags,
+                     .message_start = message.message_start,
+                     .sender_time_ns = message.sender_time_ns},
+                    origin, hint);
+}
+
 std::optional<SourceTable::Slot> BlockWriter::slot_of(const wire::ParsedMessage& parsed,
                                                       const MessageOrigin& origin, SourceHint& hint) {
   const bool unnamed = origin.of_whole_block && parsed.host.empty() && parsed.identifier.empty();

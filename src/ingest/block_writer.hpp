@@ -74,7 +74,7 @@ class BlockWriter {
     if (messages_ == messages_max_) return false;
     if (unnamed_slot_ && !truncated && !malformed) {
       if (const auto flags = wire::kept_whole(message, origin.format)) {
-        add_whole(message, *flags);
+        put_unnamed(message, {.flags = *flags});
         return true;
       }
     }
@@ -83,6 +83,21 @@ class BlockWriter {
   /// The same for a message whose header is known already: `parsed`. Its flags may hold ingress::kSync.
   [[nodiscard]] bool add_parsed(std::string_view message, const wire::ParsedMessage& parsed,
                                 const MessageOrigin& origin, SourceHint& hint);
+  /// What is known of a message that says neither a host nor an identifier.
+  struct Unnamed {
+    Priority priority;
+    RecordFlags flags;
+    std::uint32_t message_start = 0;
+    std::int64_t sender_time_ns = kNoTime;
+  };
+  /// The same for such a message; inline where the block has one of its sender already.
+  [[nodiscard]] bool add_unnamed(std::string_view slice, const Unnamed& message, const MessageOrigin& origin,
+                                 SourceHint& hint) {
+    if (!unnamed_slot_) return add_first_unnamed(slice, message, origin, hint);
+    if (messages_ == messages_max_) return false;
+    put_unnamed(slice, message);
+    return true;
+  }
   [[nodiscard]] std::size_t messages() const { return messages_; }
   /// The block's first message is that number of a client's own, and those that follow are numbered on. Once a block, of
   /// which all messages are the client's.
@@ -115,13 +130,18 @@ class BlockWriter {
   }
   [[nodiscard]] bool parse_and_add(std::string_view message, bool truncated, bool malformed,
                                    const MessageOrigin& origin, SourceHint& hint);
-  // What add_parsed() does for a message that is kept whole.
-  void add_whole(std::string_view message, RecordFlags flags) {
-    malformed_ += flags.malformed() ? 1 : 0;
-    put({.slice_offset = static_cast<std::uint32_t>(message.data() - payload()),
-         .slice_bytes = static_cast<std::uint32_t>(message.size()),
+  [[nodiscard]] bool add_first_unnamed(std::string_view slice, const Unnamed& message,
+                                       const MessageOrigin& origin, SourceHint& hint);
+  // What add_parsed() does for a message that names nobody.
+  void put_unnamed(std::string_view slice, const Unnamed& message) {
+    malformed_ += message.flags.malformed() ? 1 : 0;
+    put({.slice_offset = static_cast<std::uint32_t>(slice.data() - payload()),
+         .slice_bytes = static_cast<std::uint32_t>(slice.size()),
          .source_slot = *unnamed_slot_,
-         .flags = flags});
+         .message_start = message.message_start,
+         .sender_time_ns = message.sender_time_ns,
+         .priority = message.priority,
+         .flags = message.flags});
   }
   // Inlined, so that it is built in place: a copy right behind the stores of its fields would wait until these have
   // left the store buffer.

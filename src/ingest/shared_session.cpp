@@ -11,7 +11,9 @@
 namespace fastlogd::ingest {
 namespace {
 
-constexpr std::size_t kBlocksPerLook = 4;  // then it is somebody else's turn
+constexpr std::size_t kBlocksPerLook = 16;  // then it is somebody else's turn
+// At once, or one record that is longer: what was copied is still in the first-level cache when it is taken apart.
+constexpr std::size_t kCopyBytes = 64 * limits::kKiB;
 // Then sleep: 84 us after the thread has begun to nap, or among busy channels after so many looks.
 constexpr std::uint64_t kNapsInVainMax = 3;
 constexpr unsigned kLooksInVainMax = 256;
@@ -124,7 +126,8 @@ Channel::Polled SharedSession::poll() {
 
 std::size_t SharedSession::copy_bytes(const BlockWriter& writer) const {
   const std::size_t largest = thread_.limits().record_bytes_max + limits::kReadBytes;
-  return std::min({consumer_.available(), largest, writer.payload_bytes_max(limits::kBlockMessagesMax)});
+  const std::size_t wanted = std::clamp(consumer_.next_frame_bytes_untrusted(), kCopyBytes, largest);
+  return std::min({consumer_.available(), wanted, writer.payload_bytes_max(limits::kBlockMessagesMax)});
 }
 
 bool SharedSession::has_room() {
@@ -212,14 +215,13 @@ bool SharedSession::take_record(BlockWriter& writer, std::span<const std::byte> 
                                                                          : wire::Refusal::too_large);
     return true;
   }
-  wire::ParsedMessage parsed;
   const RecordFormat format = record.message_start == 0 ? RecordFormat::raw : RecordFormat::rfc5424;
-  parsed.flags.bits = static_cast<std::uint8_t>(format);
-  parsed.priority = record.priority;
-  parsed.message_start = record.message_start;
-  parsed.sender_time_ns = record.sender_time_ns;
+  const BlockWriter::Unnamed message{.priority = record.priority,
+                                     .flags = {static_cast<std::uint8_t>(format)},
+                                     .message_start = record.message_start,
+                                     .sender_time_ns = record.sender_time_ns};
   const std::size_t index = writer.messages();
-  if (!writer.add_parsed(record.slice, parsed, origin_, hint_)) return false;
+  if (!writer.add_unnamed(record.slice, message, origin_, hint_)) return false;
   FASTLOGD_CHECK(ledger_.add(record.number, index));
   if (index == 0) writer.number({.client = client_, .first = record.number});
   ++next_number_;

@@ -4,21 +4,6 @@
 #include <cstring>
 
 namespace fastlogd {
-namespace {
-
-constexpr std::size_t kFixedBytes = 8;
-
-std::size_t unpadded_bytes(const Extension& extension) {
-  return kFixedBytes + (extension.sender_time_ns == kNoTime ? 0 : sizeof(std::int64_t)) +
-         extension.procid.size() + extension.msgid.size();
-}
-
-}  // namespace
-
-std::size_t extension_bytes(const Extension& extension) {
-  if (extension.empty()) return 0;
-  return (unpadded_bytes(extension) + 7) & ~std::size_t{7};
-}
 
 void write_extension(const Extension& extension, std::byte* to) {
   const std::size_t total = extension_bytes(extension);
@@ -30,7 +15,7 @@ void write_extension(const Extension& extension, std::byte* to) {
   to[5] = static_cast<std::byte>(extension.msgid.size());
   to[6] = static_cast<std::byte>(has_time);
   to[7] = std::byte{0};
-  std::byte* at = to + kFixedBytes;
+  std::byte* at = to + kExtensionFixedBytes;
   if (has_time) {
     std::memcpy(at, &extension.sender_time_ns, sizeof extension.sender_time_ns);
     at += sizeof extension.sender_time_ns;
@@ -44,16 +29,16 @@ void write_extension(const Extension& extension, std::byte* to) {
 bool read_extension(std::span<const std::byte> bytes, std::size_t slice_bytes, Extension& into) {
   into = Extension{};
   if (bytes.empty()) return true;
-  if (bytes.size() < kFixedBytes || bytes.size() % 8 != 0) return false;
+  if (bytes.size() < kExtensionFixedBytes || bytes.size() % 8 != 0) return false;
   const auto procid_bytes = static_cast<std::size_t>(bytes[4]);
   const auto msgid_bytes = static_cast<std::size_t>(bytes[5]);
   const auto has_time = static_cast<unsigned>(bytes[6]);
   if (has_time > 1 || bytes[7] != std::byte{0}) return false;
-  const std::size_t used = kFixedBytes + has_time * 8 + procid_bytes + msgid_bytes;
+  const std::size_t used = kExtensionFixedBytes + has_time * 8 + procid_bytes + msgid_bytes;
   if (((used + 7) & ~std::size_t{7}) != bytes.size()) return false;
   std::memcpy(&into.message_start, bytes.data(), 4);
   if (into.message_start > slice_bytes) return false;
-  const auto* at = reinterpret_cast<const char*>(bytes.data()) + kFixedBytes;
+  const auto* at = reinterpret_cast<const char*>(bytes.data()) + kExtensionFixedBytes;
   if (has_time == 1) {
     std::memcpy(&into.sender_time_ns, at, 8);
     at += 8;

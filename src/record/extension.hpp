@@ -32,8 +32,15 @@ struct Extension {
 inline constexpr std::size_t kExtensionBytesMax = 16 + limits::kProcidBytesMax + limits::kMsgidBytesMax;
 static_assert(kExtensionBytesMax / 8 <= 255, "its length is stored as one byte of 8-byte words");
 
+inline constexpr std::size_t kExtensionFixedBytes = 8;
+
 /// Bytes that write_extension will use: 0, or a multiple of 8.
-[[nodiscard]] std::size_t extension_bytes(const Extension& extension);
+[[nodiscard]] inline std::size_t extension_bytes(const Extension& extension) {
+  if (extension.empty()) return 0;
+  const std::size_t time = extension.sender_time_ns == kNoTime ? 0 : sizeof extension.sender_time_ns;
+  return (kExtensionFixedBytes + time + extension.procid.size() + extension.msgid.size() + 7) &
+         ~std::size_t{7};
+}
 
 /// `to` holds extension_bytes(extension) bytes; all of them are written.
 void write_extension(const Extension& extension, std::byte* to);

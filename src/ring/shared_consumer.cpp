@@ -29,7 +29,7 @@ void SharedConsumer::give_back(std::uint64_t position) {
   if (position == read_) return;
   read_ = position;
   parts_.consumer->read.store(read_, std::memory_order_seq_cst);  // meets reserve()
-  if (parts_.producer->waiting.load(std::memory_order_seq_cst) == 0) return;
+  if (!worth_waking() || parts_.producer->waiting.load(std::memory_order_seq_cst) == 0) return;
   parts_.producer->waiting.store(0, std::memory_order_relaxed);
   parts_.consumer->space_bell.fetch_add(1, std::memory_order_seq_cst);
   ::syscall(SYS_futex, &parts_.consumer->space_bell, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
@@ -48,32 +48,6 @@ void SharedConsumer::close() {
   parts_.consumer->attention.store(ConsumerPage::kClosed, std::memory_order_seq_cst);
   parts_.consumer->space_bell.fetch_add(1, std::memory_order_seq_cst);
   ::syscall(SYS_futex, &parts_.consumer->space_bell, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
-}
-
-FrameWalk::Step FrameWalk::next() {
-  accept();
-  while (true) {
-    if (at_ >= available_) return Step::end;
-    if (at_ >= copy_.size() || copy_.size() - at_ < sizeof(FrameHeader)) return Step::end;
-    FrameHeader header;
-    std::memcpy(&header, copy_.data() + at_, sizeof header);
-    const std::size_t left = available_ - at_;
-    if (header.bytes < sizeof header || header.bytes % 8 != 0 || header.bytes > left ||
-        (header.flags & ~FrameHeader::kPad) != 0) {
-      return Step::broken;
-    }
-    if ((header.flags & FrameHeader::kPad) != 0) {
-      at_ += header.bytes;
-      continue;
-    }
-    if (header.bytes > copy_.size() - at_) {
-      cut_frame_bytes_ = header.bytes;
-      return Step::end;
-    }
-    payload_ = copy_.subspan(at_ + sizeof header, header.bytes - sizeof header);
-    accepted_next_ = header.bytes;
-    return Step::frame;
-  }
 }
 
 }  // namespace fastlogd::ring

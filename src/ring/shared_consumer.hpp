@@ -40,6 +40,13 @@ class SharedConsumer {
     return waiting < to_end ? static_cast<std::size_t>(waiting) : to_end;
   }
 
+  /// After Look::data: how long the next frame says it is. A hint: the producer may be changing it.
+  [[nodiscard]] std::size_t next_frame_bytes_untrusted() const {
+    FrameHeader header;
+    std::memcpy(&header, parts_.data + (cursor_ & (parts_.capacity - 1)), sizeof header);
+    return header.bytes;
+  }
+
   /// Copies from the cursor on, as much as is available and `to` holds; returns how much. The producer may write
   /// into the same bytes meanwhile: the copy is what counts.
   std::size_t copy(std::span<std::byte> to) const {
@@ -53,7 +60,8 @@ class SharedConsumer {
   /// Where the next copy begins.
   [[nodiscard]] std::uint64_t cursor() const { return cursor_; }
 
-  /// Everything before `position` may be overwritten; at most cursor(), and never back. Wakes a producer that waits.
+  /// Everything before `position` may be overwritten; at most cursor(), and never back. Wakes a producer that waits once
+  /// a quarter of the ring is free: one that is woken for every bit of room sleeps and wakes for every bit.
   void give_back(std::uint64_t position);
   [[nodiscard]] std::uint64_t given_back() const { return read_; }
 
@@ -75,9 +83,14 @@ class SharedConsumer {
   void close();
 
  private:
-  static constexpr std::uint32_t kAttentionMask = 0x7fffffff;           // never kClosed
+  static constexpr std::uint32_t kAttentionMask = 0x7fffffff;  // never kClosed
+  static constexpr std::size_t kWakeShare = 4;
   static constexpr std::uint64_t kDroppedMax = std::uint64_t{1} << 40;  // more than anybody can really drop
 
+  /// Of the space, as far as known. Less is left only while more than the rest is still to be given back.
+  [[nodiscard]] bool worth_waking() const {
+    return parts_.capacity - static_cast<std::size_t>(written_ - read_) >= parts_.capacity / kWakeShare;
+  }
   [[nodiscard]] Look check(std::uint64_t written_untrusted) {
     if (written_untrusted == cursor_) return Look::empty;
     if (written_untrusted - read_ > parts_.capacity || written_untrusted - read_ < cursor_ - read_ ||
@@ -129,5 +142,32 @@ class FrameWalk {
   std::size_t accepted_next_ = 0;
   std::size_t cut_frame_bytes_ = 0;
 };
+
+// Inline, as everything that a record passes on its way from the shared ring into a block.
+inline FrameWalk::Step FrameWalk::next() {
+  accept();
+  while (true) {
+    if (at_ >= available_) return Step::end;
+    if (at_ >= copy_.size() || copy_.size() - at_ < sizeof(FrameHeader)) return Step::end;
+    FrameHeader header;
+    std::memcpy(&header, copy_.data() + at_, sizeof header);
+    const std::size_t left = available_ - at_;
+    if (header.bytes < sizeof header || header.bytes % 8 != 0 || header.bytes > left ||
+        (header.flags & ~FrameHeader::kPad) != 0) {
+      return Step::broken;
+    }
+    if ((header.flags & FrameHeader::kPad) != 0) {
+      at_ += header.bytes;
+      continue;
+    }
+    if (header.bytes > copy_.size() - at_) {
+      cut_frame_bytes_ = header.bytes;
+      return Step::end;
+    }
+    payload_ = copy_.subspan(at_ + sizeof header, header.bytes - sizeof header);
+    accepted_next_ = header.bytes;
+    return Step::frame;
+  }
+}
 
 }  // namespace fastlogd::ring

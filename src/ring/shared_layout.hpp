@@ -67,8 +67,10 @@ namespace fastlogd::ring {
 /// the consumer is awake. How the doorbell is rung is the caller's affair.
 ///
 /// Wake-up, space. The producer loads `space_bell`, stores `waiting`, looks again at `read`, and sleeps in futex(2) on
-/// the bell (a read-only mapping is enough for that). The consumer stores `read`, loads `waiting`, and if set takes it
-/// down, moves the bell and wakes. A producer that sets `waiting` for nothing costs one system call a cycle.
+/// the bell (a read-only mapping is enough for that). The consumer stores `read`, and if a quarter of the ring is free
+/// then, loads `waiting`, and if set takes it down, moves the bell and wakes. As long as less is free there is something
+/// left to give back, and a store of `read` to come. A producer that sets `waiting` for nothing costs one system call a
+/// cycle.
 // clang-format on
 
 /// Told to the consumer, who doubts it.

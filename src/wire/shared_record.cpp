@@ -4,29 +4,10 @@
 
 namespace fastlogd::wire {
 
-SharedStatus read_shared_record(std::span<const std::byte> payload, SharedRecord& record) {
-  SharedRecordFields fields;
-  if (payload.size() < sizeof fields || payload.size() % 8 != 0) return SharedStatus::broken;
-  std::memcpy(&fields, payload.data(), sizeof fields);
-  const bool has_time = (fields.flags & SharedRecordFields::kHasTime) != 0;
-  const std::size_t start = shared_record_start(has_time);
-  if ((fields.flags & ~SharedRecordFields::kHasTime) != 0 || fields.padding_bytes > 7 || fields.zero != 0 ||
-      payload.size() < start + fields.padding_bytes) {
-    return SharedStatus::broken;
-  }
-  record.number = fields.number;
-  record.priority = Priority{fields.priority};
-  record.message_start = fields.message_start;
-  record.sender_time_ns = kNoTime;
-  if (has_time)
-    std::memcpy(&record.sender_time_ns, payload.data() + sizeof fields, sizeof record.sender_time_ns);
-  record.slice = {reinterpret_cast<const char*>(payload.data()) + start,
-                  payload.size() - start - fields.padding_bytes};
-  if (fields.priority > kPriorityMax) return SharedStatus::malformed;
-  if (fields.message_start == 0) return SharedStatus::record;
+SharedStatus read_shared_structure(const SharedRecord& record) {
   // STRUCTURED-DATA and a space, or STRUCTURED-DATA alone: RFC 5424 section 6.
   const std::size_t data = structured_data_bytes(record.slice);
-  const bool fits = data != 0 && fields.message_start == std::min(data + 1, record.slice.size());
+  const bool fits = data != 0 && record.message_start == std::min(data + 1, record.slice.size());
   return fits ? SharedStatus::record : SharedStatus::malformed;
 }
 

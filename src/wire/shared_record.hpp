@@ -29,15 +29,39 @@ enum class SharedStatus : std::uint8_t {
   broken,  ///< no record: nothing behind it can be believed either
 };
 
-/// Reads the payload of one frame. The bytes are the caller's own copy: they are looked at more than once.
-[[nodiscard]] SharedStatus read_shared_record(std::span<const std::byte> payload, SharedRecord& record);
-
 /// The number alone, of a frame of which only the beginning is there; 0: not even that.
 [[nodiscard]] std::uint64_t read_shared_number(std::span<const std::byte> payload);
 
 /// Bytes before the slice.
 [[nodiscard]] constexpr std::size_t shared_record_start(bool has_time) {
   return sizeof(SharedRecordFields) + (has_time ? 8 : 0);
+}
+
+/// Of a record that says it has structured data: is it there, and does the message start behind it?
+[[nodiscard]] SharedStatus read_shared_structure(const SharedRecord& record);
+
+/// Reads the payload of one frame. The bytes are the caller's own copy: they are looked at more than once.
+[[nodiscard]] inline SharedStatus read_shared_record(std::span<const std::byte> payload,
+                                                     SharedRecord& record) {
+  SharedRecordFields fields;
+  if (payload.size() < sizeof fields || payload.size() % 8 != 0) return SharedStatus::broken;
+  std::memcpy(&fields, payload.data(), sizeof fields);
+  const bool has_time = (fields.flags & SharedRecordFields::kHasTime) != 0;
+  const std::size_t start = shared_record_start(has_time);
+  if ((fields.flags & ~SharedRecordFields::kHasTime) != 0 || fields.padding_bytes > 7 || fields.zero != 0 ||
+      payload.size() < start + fields.padding_bytes) {
+    return SharedStatus::broken;
+  }
+  record.number = fields.number;
+  record.priority = Priority{fields.priority};
+  record.message_start = fields.message_start;
+  record.sender_time_ns = kNoTime;
+  if (has_time)
+    std::memcpy(&record.sender_time_ns, payload.data() + sizeof fields, sizeof record.sender_time_ns);
+  record.slice = {reinterpret_cast<const char*>(payload.data()) + start,
+                  payload.size() - start - fields.padding_bytes};
+  if (fields.priority > kPriorityMax) return SharedStatus::malformed;
+  return fields.message_start == 0 ? SharedStatus::record : read_shared_structure(record);
 }
 
 /// Writes all but the slice, which begins at shared_record_start() and is `slice_bytes` long. `to` begins at a frame's

@@ -23,6 +23,7 @@ struct SharedProtocol {
   bool new_number_each_sleep =
       true;  // `attention` counts; else the producer takes the second sleep for the first
   bool bell_before_recheck = true;  // the bell's value is loaded before the last look at `read`
+  int room_to_wake = 1;             // items that must be free before the consumer wakes a producer that waits
 };
 
 enum SharedWord : std::uint8_t { kWritten, kRead, kAttention, kWaiting, kBell, kDoorbell, kSharedWords };
@@ -179,14 +180,15 @@ class SharedModel {
     state.memory[kDoorbell] = 0;  // what rang so far
     store(state, who, kAttention, state.sides[who].sleeps * 2, false);
   }
-  static void wake(SharedState& state, Who who) {
+  void wake(SharedState& state, Who who) const {
     Side& side = state.sides[who];
     if (who == kProducer && side.flag % 2 == 1 && side.flag != side.rung_for) {
       side.rung_for = side.flag;
       flush(state, who);
       state.memory[kDoorbell] = 1;
     }
-    if (who == kConsumer && side.flag == 1) {
+    const int free = capacity_ - (side.seen - side.mine);
+    if (who == kConsumer && side.flag == 1 && free >= protocol_.room_to_wake) {
       store(state, who, kWaiting, 0, false);
       flush(state, who);
       ++state.memory[kBell];
@@ -206,6 +208,17 @@ TEST(SharedWakeModel, LosesNoWakeUpInEitherDirection) {
     EXPECT_FALSE(model.can_lose_a_wake_up()) << "capacity " << capacity;
     EXPECT_GT(model.states(), 500U) << "the walk was to be a real one";
   }
+}
+
+TEST(SharedWakeModel, LosesNoneIfTheConsumerWakesForAPartOfTheRing) {
+  for (const int part : {2, 3}) {
+    SharedModel model(SharedProtocol{.room_to_wake = part}, 3, 6);
+    EXPECT_FALSE(model.can_lose_a_wake_up()) << part << " of 3";
+  }
+}
+
+TEST(SharedWakeModel, FindsTheLossIfItWakesForMoreThanThereEverIs) {
+  EXPECT_TRUE(SharedModel(SharedProtocol{.room_to_wake = 4}, 3, 6).can_lose_a_wake_up());
 }
 
 TEST(SharedWakeModel, FindsEveryOrderThatIsTooWeak) {
