@@ -111,29 +111,20 @@ bool Appender::any_data() {
 
 void Appender::idle() {
   const std::int64_t since_ns = monotonic_ns();
-  if (!look_for_data(since_ns + window_.nanos())) park();
+  const bool stuck = starved_ || lost_ || active_ == nullptr;  // then data is no news
+  if (stuck || !window_.look([this] { return any_data(); })) park(stuck);
   window_.waited(monotonic_ns() - since_ns);
 }
 
-bool Appender::look_for_data(std::int64_t until_ns) {
-  if (starved_ || lost_ || active_ == nullptr) return false;
-  while (monotonic_ns() < until_ns) {
-    std::this_thread::yield();
-    if (any_data()) return true;
-  }
-  return false;
-}
-
-void Appender::park() {
+void Appender::park(bool stuck) {
   partners_.counters.parks.add();
-  if (starved_ || lost_ || active_ == nullptr) {
+  if (stuck) {
     data_->wait(kStarvedPark);
-    data_->disarm();  // a count left in the eventfd would turn this wait into a loop
-    return;
+  } else {
+    data_->arm();
+    if (!any_data() && stop_deadline_ns_.load(std::memory_order_acquire) == 0) data_->wait(kPark);
   }
-  data_->arm();
-  if (!any_data() && stop_deadline_ns_.load(std::memory_order_acquire) == 0) data_->wait(kPark);
-  data_->disarm();
+  data_->disarm();  // a count left in the eventfd would turn the next wait into a loop
 }
 
 std::size_t Appender::drain(Input& input) {

@@ -109,8 +109,7 @@ class Appender {
 
   void run();
   void idle();
-  [[nodiscard]] bool look_for_data(std::int64_t until_ns);
-  void park();
+  void park(bool stuck);
   [[nodiscard]] bool any_data();
   [[nodiscard]] std::size_t drain(Input& input);
   [[nodiscard]] bool store_block(Input& input, const ingress::EntryView& entry);

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <thread>
+
+#include "base/clock.hpp"
 
 namespace fastlogd::ring {
 
@@ -28,6 +31,18 @@ class PollWindow {
     } else {
       nanos_ = nanos_ / 4 < kFirstNanos ? 0 : nanos_ / 4;
     }
+  }
+
+  /// Looks for as long as the window is wide, and yields the processor before each look. True: found.
+  template <class Found>
+  [[nodiscard]] bool look(Found found) const {
+    if (nanos_ == 0) return false;
+    const std::int64_t until_ns = monotonic_ns() + nanos_;
+    do {
+      std::this_thread::yield();
+      if (found()) return true;
+    } while (monotonic_ns() < until_ns);
+    return false;
   }
 
   /// How long the next wait should look before it sleeps, in nanoseconds; 0: not at all.

@@ -38,5 +38,18 @@ TEST(PollWindow, IsClosedByTwoLongWaits) {
   EXPECT_EQ(window.nanos(), 0);
 }
 
+TEST(PollWindow, LooksUntilItFindsSomethingOrHasPassed) {
+  PollWindow window;
+  int looks = 0;
+  EXPECT_FALSE(window.look([&] { return ++looks > 0; })) << "a closed window doesn't look";
+  EXPECT_EQ(looks, 0);
+  window.waited(1);
+  EXPECT_TRUE(window.look([&] { return ++looks == 3; }));
+  EXPECT_EQ(looks, 3);
+  const std::int64_t since_ns = monotonic_ns();
+  EXPECT_FALSE(window.look([] { return false; }));
+  EXPECT_GE(monotonic_ns() - since_ns, window.nanos());
+}
+
 }  // namespace
 }  // namespace fastlogd::ring
