@@ -107,7 +107,7 @@ class FrontEnd {
   /// FrontEnd's threads.
   void set_ring_keeper(RingKeeper& keeper);
   /// After the first commit(), before start(): what the keeper has kept. Each ring is read once the io threads run, until
-  /// its client comes or is gone (see SharedSession). What is no ring is told of in the log and forgotten; a ring whose
+  /// its client comes or is gone (see ResumedRing). What is no ring is told of in the log and forgotten; a ring whose
   /// stream no listener feeds, or for which memory is short, is told of and stays kept.
   void resume_rings(std::vector<KeptRing> rings);
 

@@ -1,8 +1,7 @@
 // FrontEnd's inheritance: the shared memory of clients that the daemon before this one served.
-#include <sys/socket.h>
+#include <sys/eventfd.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -10,7 +9,7 @@
 #include "base/diagnostics.hpp"
 #include "ingest/front_end.hpp"
 #include "ingest/front_end_state.hpp"
-#include "ingest/shared_session.hpp"
+#include "ingest/resumed_ring.hpp"
 
 namespace fastlogd::ingest {
 
@@ -49,7 +48,6 @@ ListenerPtr FrontEnd::State::listener_for(const RingNote& note) const {
   return found;
 }
 
-/// A connection whose peer says nothing, with memory: that is what is left of the client here.
 Result<> FrontEnd::State::resume_ring(KeptRing ring, IoThread& on) {
   auto memory = ring::SharedMemory::resume(std::move(ring.one), std::move(ring.other));
   if (!memory) return memory.error();
@@ -60,30 +58,25 @@ Result<> FrontEnd::State::resume_ring(KeptRing ring, IoThread& on) {
     return Error{std::make_error_code(std::errc::no_such_device_or_address),
                  fmt::format("no listener feeds stream {} any more", note->stream)};
   }
-  std::array<int, 2> ends{};
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) != 0) {
-    return errno_error("socketpair");
-  }
-  UniqueFd ours(ends[0]);
-  SharedStart start{.decoder = wire::NativeDecoder(shared.limits.load()->record_bytes_max),
-                    .kept_name = std::move(ring.name),
-                    .resumed = true,
-                    .peer = UniqueFd(ends[1])};
+  UniqueFd silent(
+      ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));  // a channel waits for something; its client is gone
+  if (!silent) return errno_error("eventfd of a ring that came back");
+  IntakeStart start{.consumer = ring::SharedConsumer::resume(memory->parts()),
+                    .client = note->client,
+                    .kept_name = std::move(ring.name)};
   start.origin.attested = {.uid = note->client.uid,
                            .gid = note->gid,
                            .pid = note->pid,
-                           .host = note->host,  // in the memory, which the session owns
+                           .host = note->host,  // in the memory, which the intake owns
                            .identifier = note->identifier};
-  start.client = note->client;
-  start.grant.lease =
+  start.lease =
       shared.shared_quota.charge(note->client.uid, ring::SharedMemory::bytes_taken(memory->parts().capacity));
-  start.grant.memory = std::move(*memory);
-  start.turn = shared.returning.expect(listener->stream, start.client);
-  shared.open_connections.fetch_add(1, std::memory_order_relaxed);
-  listener->counters[on.index()]->open_connections.fetch_add(1, std::memory_order_relaxed);
-  on.post([&on, listener = std::move(listener), fd = std::move(ours), start = std::move(start)]() mutable {
+  start.memory = std::move(*memory);
+  const unsigned turn = shared.returning.expect(listener->stream, start.client);
+  on.post([&on, turn, listener = std::move(listener), fd = std::move(silent),
+           start = std::move(start)]() mutable {
     start.known = on.known_number(*listener, start.client);
-    on.adopt(std::make_unique<SharedSession>(on, std::move(listener), std::move(fd), std::move(start)));
+    on.adopt(std::make_unique<ResumedRing>(on, std::move(listener), std::move(fd), std::move(start), turn));
   });
   return {};
 }

@@ -302,16 +302,20 @@ NativeSession::Progress NativeSession::share() {
 }
 
 void NativeSession::become_shared(SharedGrant grant, std::string kept_name) {
-  SharedStart start{.grant = std::move(grant),
-                    .origin = origin_,
-                    .first_number = decoder_.next_number(),
-                    .client = client_,
-                    .known = known_,
-                    .refused = thread_.shared().returning.take_refused(listener_->stream, client_),
+  ReturningClients& returning = thread_.shared().returning;
+  const ring::SharedConsumer consumer(grant.memory.parts());
+  SharedStart start{.intake = {.memory = std::move(grant.memory),
+                               .lease = std::move(grant.lease),
+                               .consumer = consumer,
+                               .origin = origin_,
+                               .first_number = decoder_.next_number(),
+                               .client = client_,
+                               .known = known_,
+                               .refused = returning.take_refused(listener_->stream, client_),
+                               .kept_name = std::move(kept_name)},
                     .decoder = decoder_,
                     .received = {tail_.get(), tail_bytes_},
-                    .kept_name = std::move(kept_name),
-                    .old_names = thread_.shared().returning.take_kept_names(listener_->stream, client_)};
+                    .old_names = returning.take_kept_names(listener_->stream, client_)};
   auto shared = std::make_unique<SharedSession>(thread_, listener_, waiter_.release(), std::move(start));
   SharedSession& session = *shared;
   board().leave(*this);

@@ -1,64 +1,30 @@
 #include "ingest/shared_session.hpp"
 
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
-#include "base/clock.hpp"
 #include "ingest/io_thread.hpp"
-#include "ingest/refusal.hpp"
 #include "ingest/sockets.hpp"
 
 namespace fastlogd::ingest {
 namespace {
 
-constexpr std::size_t kBlocksPerLook = 16;  // then it is somebody else's turn
-// At once, or one record that is longer: what was copied is still in the first-level cache when it is taken apart.
-constexpr std::size_t kCopyBytes = 64 * limits::kKiB;
-// Then sleep: 84 us after the thread has begun to nap, or among busy channels after so many looks.
-constexpr std::uint64_t kNapsInVainMax = 3;
-constexpr unsigned kLooksInVainMax = 256;
+constexpr const char* kStopping = "the listener ends; what is not given back has not been taken";
 
 }  // namespace
 
 SharedSession::SharedSession(IoThread& thread, ListenerPtr listener, UniqueFd fd, SharedStart start)
-    : Channel(thread, std::move(listener), std::move(fd)),
-      peer_(std::move(start.peer)),
-      kept_name_(std::move(start.kept_name)),
+    : SharedIntake(thread, std::move(listener), std::move(fd), std::move(start.intake)),
       old_names_(std::move(start.old_names)),
-      memory_(std::move(start.grant.memory)),
-      lease_(std::move(start.grant.lease)),
-      consumer_(start.resumed ? ring::SharedConsumer::resume(memory_.parts())
-                              : ring::SharedConsumer(memory_.parts())),
-      decoder_(start.decoder),
-      origin_(start.origin),
-      client_(start.client),
-      known_(start.known),
-      next_number_(start.resumed ? kUnknownNumber : start.first_number),
-      refused_first_(start.refused.first),
-      refused_last_(start.refused.last),
-      refusal_(start.refused.why),
-      tick_ns_(monotonic_ns()),
-      turn_(start.turn),
-      resumed_(start.resumed) {
-  const std::string_view identifier = start.origin.attested.identifier;
-  const std::string_view host = start.origin.attested.host;
-  char* const behind = std::copy(identifier.begin(), identifier.end(), names_.data());
-  std::copy(host.begin(), host.end(), behind);
-  origin_.attested.transport = Transport::shared_memory;
-  origin_.attested.identifier = {names_.data(), identifier.size()};
-  origin_.attested.host = {behind, host.size()};
+      decoder_(start.decoder) {
   decoder_.records_are_shared();
-  ledger_.start(start.first_number);
-  replies_.start(start.first_number - 1);
+  replies_.start(next_number() - 1);
   received_bytes_ = std::min(start.received.size(), received_.size());
   std::copy_n(start.received.begin(), received_bytes_, received_.begin());
-  (resumed_ ? counters().resumed_rings : counters().shared_connections).add();
-}
-
-SharedSession::~SharedSession() = default;
-
-AckBoard& SharedSession::board() {
-  return thread_.acks(*listener_);
+  counters().shared_connections.add();
 }
 
 void SharedSession::open() {
@@ -67,224 +33,96 @@ void SharedSession::open() {
   watch_socket();
 }
 
-/// The stream's ring has room again.
-void SharedSession::ready() {
-  waiting_for_room_ = false;
+void SharedSession::watch_socket() {
+  if (!finished() && !ended_ && !waiter_.waiting()) waiter_.wait([this] { read_socket(); });
+}
+
+void SharedSession::read_socket() {
+  ssize_t n = 0;
+  do {
+    n = ::recv(waiter_.fd(), received_.data() + received_bytes_, received_.size() - received_bytes_,
+               MSG_DONTWAIT);
+  } while (n < 0 && errno == EINTR);
+  if (n > 0) {
+    received_bytes_ += static_cast<std::size_t>(n);
+    heard();
+  } else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
+    if (!draining_) client_has_ended();  // the memory is still here, and what it holds is stored
+    wake();
+  }
+  watch_socket();
+}
+
+/// Every message of this state is 16 bytes, so what is unfinished is always short.
+void SharedSession::heard() {
+  std::string_view rest(received_.data(), received_bytes_);
+  wire::NativeEvent event;
+  for (; !finished() && decoder_.next(rest, event); rest.remove_prefix(event.consumed)) {
+    if (event.kind == wire::NativeEvent::Kind::error) return end_ring(event.error, event.text);
+    if (event.kind == wire::NativeEvent::Kind::flush) {
+      const bool sync = event.wanted == wire::Wanted::synced;
+      std::uint64_t& wanted = sync ? synced_wanted_ : stored_wanted_;
+      wanted = std::max(wanted, event.number);
+      sync_request_ = sync_request_ || sync;
+    }
+    if (event.kind == wire::NativeEvent::Kind::ping) forget_old();
+    if (event.kind == wire::NativeEvent::Kind::ping && replies_.has_room()) replies_.pong(event.number);
+  }
+  if (finished()) return;
+  std::copy(rest.begin(), rest.end(), received_.data());
+  received_bytes_ = rest.size();
+  if (sync_request_) request_sync();
+  if (waits_for_progress()) board().wait(*this);
+  answer();
   wake();
 }
 
-void SharedSession::wake() {
+/// The client says so by any PING: it has copied what they held. One that dies before that leaves them to the next daemon.
+void SharedSession::forget_old() {
+  for (const std::string& name : std::exchange(old_names_, {})) thread_.shared().keeper->forget(name);
+}
+
+void SharedSession::answer() {
   if (finished()) return;
-  if (asleep_) consumer_.disarm();
-  asleep_ = false;
-  look_afresh();
-  if (!waiting_for_room_) thread_.poll(*this);
-}
-
-void SharedSession::look_afresh() {
-  looks_in_vain_ = 0;
-  naps_before_ = thread_.naps();
-}
-
-bool SharedSession::looks_on() {
-  return ++looks_in_vain_ < kLooksInVainMax && thread_.naps() - naps_before_ < kNapsInVainMax;
-}
-
-Channel::Polled SharedSession::poll() {
-  if (resumed_ && !is_my_turn()) return Polled::done;  // looked at again with the next tick
-  bool any = false;
-  for (std::size_t i = 0; i < kBlocksPerLook; ++i) {
-    const Took took = take_block();
-    if (took == Took::finished) return Polled::done;
-    if (took == Took::must_wait) {
-      waiting_for_room_ = true;
-      pause();
-      return Polled::done;
-    }
-    if (took == Took::nothing) break;
-    any = true;
+  const std::uint64_t stored = ledger_.stored();
+  const std::uint64_t synced = ledger_.synced();
+  const bool wanted =
+      (stored > replies_.acknowledged_stored() && replies_.acknowledged_stored() < stored_wanted_) ||
+      (synced > replies_.acknowledged_synced() && replies_.acknowledged_synced() < synced_wanted_);
+  if (wanted && refused_.last != 0 && replies_.has_room()) {
+    replies_.refuse(refused_.first, refused_.last, refused_.why);
+    refused_ = {};
   }
-  if (any) {
-    look_afresh();
-    look_at_drops();
-    answer();
-    return finished() ? Polled::done : Polled::worked;
-  }
-  if (ended_ && (consumer_.look() == ring::Look::empty || drain_bytes_left_ == 0) && !stalled()) {
-    drained_ = true;
-    look_at_drops();
-    if (resumed_) sync_all();
-    answer();
-    end_if_done();
-    return Polled::done;
-  }
-  if (stalled() || looks_on()) return Polled::idle;
-  asleep_ = consumer_.arm();
-  if (!asleep_) consumer_.disarm();
-  return asleep_ ? Polled::done : Polled::idle;
+  if (wanted && replies_.acknowledge(stored, synced)) counters().acknowledgements.add();
+  if (replies_.empty()) return;
+  // Of a peer that is gone, everything it had sent is still to be read.
+  replies_.send(waiter_.fd(), tick_ns_);
 }
 
-std::size_t SharedSession::copy_bytes(const BlockWriter& writer) const {
-  const std::size_t largest = thread_.limits().record_bytes_max + limits::kReadBytes;
-  const std::size_t wanted = std::clamp(consumer_.next_frame_bytes_untrusted(), kCopyBytes, largest);
-  return std::min({consumer_.available(), wanted, writer.payload_bytes_max(limits::kBlockMessagesMax)});
+/// Of what can still be answered: nothing comes any more.
+bool SharedSession::is_owed() const {
+  return owes_room() || replies_.acknowledged_stored() < std::min(stored_wanted_, ledger_.last()) ||
+         replies_.acknowledged_synced() < std::min(synced_wanted_, ledger_.last());
 }
 
-bool SharedSession::has_room() {
-  const BlockWriter& writer = thread_.writer(*listener_);
-  return writer.has_space(copy_bytes(writer), limits::kBlockMessagesMax);
+void SharedSession::take_leave() {
+  if (draining_) say_why(wire::NativeError::shutting_down, kStopping);
 }
 
-// Walk 1 listener
-SharedSession::Took SharedSession::take_block() {
-  if (finished()) return Took::finished;
-  if (stalled()) return Took::nothing;
-  const ring::Look look = consumer_.look();
-  if (look == ring::Look::empty || (ended_ && drain_bytes_left_ == 0)) return Took::nothing;
-  if (look == ring::Look::broken) {
-    end_ring(wire::NativeError::malformed, "a position in shared memory that can't be");
-    return Took::finished;
-  }
-  BlockWriter& writer = thread_.writer(*listener_);
-  const std::size_t bytes = copy_bytes(writer);
-  if (!writer.begin(bytes, limits::kBlockMessagesMax)) return Took::must_wait;
-  if (!ledger_.waits_for_appender()) ledger_.nothing_before(board().now().settled);
-  consumer_.copy({reinterpret_cast<std::byte*>(writer.payload()), bytes});
-  take_copy(writer, bytes);
-  if (broken_ != nullptr) {
-    end_ring(error_, broken_);
-    return Took::finished;
-  }
-  return Took::some;
+void SharedSession::say_why(wire::NativeError error, const char* text) {
+  if (!replies_.has_room()) return;
+  replies_.error(error, text);
+  replies_.send(waiter_.fd(), tick_ns_);
 }
 
-/// What was copied is the daemon's own, and is checked where it lies: nobody can change it any more.
-// Walk 2 framing
-void SharedSession::take_copy(BlockWriter& writer, std::size_t bytes) {
-  const std::span copy(reinterpret_cast<const std::byte*>(writer.payload()), bytes);
-  writer.received(bytes, realtime_ns(), thread_.utc_offset_seconds(), false);
-  ring::FrameWalk walk(copy, consumer_.available());
-  ring::FrameWalk::Step step = walk.next();
-  while (step == ring::FrameWalk::Step::frame && writer.room() > 0 && ledger_.has_room() &&
-         take_record(writer, walk.payload())) {
-    step = walk.next();
-  }
-  if (step == ring::FrameWalk::Step::broken) {
-    broken_ = "a length in shared memory that can't be";
-    error_ = wire::NativeError::malformed;
-  }
-  std::size_t done = walk.consumed();
-  if (done == 0 && broken_ == nullptr && step == ring::FrameWalk::Step::end) {
-    done = walk.cut_frame_bytes();  // longer than the longest record: never copied whole
-    if (done != 0) pass_over(copy.subspan(sizeof(ring::FrameHeader)));
-  }
-  const bool any = writer.messages() > 0;
-  writer.commit(counters());
-  if (any) ledger_.committed(writer.ring_end());
-  if (broken_ != nullptr && !any) return;
-  counters().received_bytes.add(done);
-  drain_bytes_left_ -= std::min(drain_bytes_left_, done);
-  consumer_.advance(done);
-  owe(any ? writer.ring_end() : 0);
-  if (sync_request_) request_sync();
-  if (waits_for_progress()) board().wait(*this);
+std::string SharedSession::describe_client() {
+  return describe_peer(waiter_.fd());
 }
 
-/// False: the rest of the copy is for the next block, or not to be read at all.
-// Walk 3 parser
-bool SharedSession::take_record(BlockWriter& writer, std::span<const std::byte> payload) {
-  wire::SharedRecord record;
-  const wire::SharedStatus status = wire::read_shared_record(payload, record);
-  if (status == wire::SharedStatus::broken) {
-    broken_ = "a record in shared memory that can't be";
-    error_ = wire::NativeError::malformed;
-    return false;
-  }
-  if (!in_order(record.number)) return false;
-  if (record.number <= known_) {  // stored by a daemon that died before it could give it back
-    ledger_.skip(record.number);
-    ++next_number_;
-    return true;
-  }
-  const bool refused =
-      status == wire::SharedStatus::malformed || record.slice.size() > thread_.limits().record_bytes_max;
-  if (refused && writer.messages() > 0 && !client_.is_none())
-    return false;  // a block's numbers have no holes
-  if (refused) {
-    refuse_record(record.number, status == wire::SharedStatus::malformed ? wire::Refusal::malformed
-                                                                         : wire::Refusal::too_large);
-    return true;
-  }
-  const RecordFormat format = record.message_start == 0 ? RecordFormat::raw : RecordFormat::rfc5424;
-  const BlockWriter::Unnamed message{.priority = record.priority,
-                                     .flags = {static_cast<std::uint8_t>(format)},
-                                     .message_start = record.message_start,
-                                     .sender_time_ns = record.sender_time_ns};
-  const std::size_t index = writer.messages();
-  if (!writer.add_unnamed(record.slice, message, origin_, hint_)) return false;
-  FASTLOGD_CHECK(ledger_.add(record.number, index));
-  if (index == 0) writer.number({.client = client_, .first = record.number});
-  ++next_number_;
-  return true;
-}
-
-bool SharedSession::in_order(std::uint64_t number) {
-  if (number == next_number_) return true;
-  if (next_number_ == kUnknownNumber && number > 0 && number <= wire::kNativeNumberMax) {
-    next_number_ = number;
-    ledger_.start(number);
-    replies_.start(number - 1);
-    return true;
-  }
-  broken_ = "a record in shared memory with a number that is not the next one";
-  error_ = wire::NativeError::order;
-  return false;
-}
-
-void SharedSession::pass_over(std::span<const std::byte> beginning) {
-  const std::uint64_t number = wire::read_shared_number(beginning);
-  if (in_order(number)) refuse_record(number, wire::Refusal::too_large);
-}
-
-/// Counted like any record that is lost, and named in the log by a GAP.
-void SharedSession::refuse_record(std::uint64_t number, wire::Refusal why) {
-  counters().received_records.add();
-  counters().dropped_records[static_cast<std::size_t>(DropReason::refused)].add();
-  thread_.loss(*listener_).by_reason[static_cast<std::size_t>(ingress::LossReason::sender_error)].add();
-  ledger_.skip(number);
-  next_number_ = number + 1;
-  note_refused(number, number, why);
-}
-
-/// Told with the next answer, all in one: a client that asks for nothing reads nothing.
-void SharedSession::note_refused(std::uint64_t first, std::uint64_t last, wire::Refusal why) {
-  counters().refused_records[static_cast<std::size_t>(why) - 1].add(last - first + 1);
-  if (refused_last_ == 0) refused_first_ = first;
-  refused_last_ = std::max(refused_last_, last);
-  refusal_ = why;
-}
-
-/// Up to the cursor, behind the last block that is in the stream's ring.
-void SharedSession::owe(std::uint64_t ring_end) {
-  if (ring_end == 0 && owed_count_ == 0) return consumer_.give_back(consumer_.cursor());
-  if (ring_end != 0) owed_[(owed_first_ + owed_count_++) % kOwedMax].ring_end = ring_end;
-  owed_[(owed_first_ + owed_count_ - 1) % kOwedMax].position = consumer_.cursor();
-}
-
-void SharedSession::give_back_settled(std::uint64_t ring_position) {
-  std::uint64_t position = consumer_.given_back();
-  while (owed_count_ > 0 && owed_[owed_first_ % kOwedMax].ring_end <= ring_position) {
-    position = owed_[owed_first_++ % kOwedMax].position;
-    --owed_count_;
-  }
-  consumer_.give_back(position);
-}
-
-void SharedSession::look_at_drops() {
-  const std::uint64_t dropped = consumer_.take_dropped();
-  if (dropped == 0) return;
-  counters().client_dropped_records.add(dropped);
-  thread_.loss(*listener_).by_reason[static_cast<std::size_t>(ingress::LossReason::client)].add(dropped);
+void SharedSession::left(CloseReason reason) {
+  counters().closed_connections[static_cast<std::size_t>(reason)].add();
+  counters().open_connections.fetch_sub(1, std::memory_order_relaxed);
+  thread_.shared().open_connections.fetch_sub(1, std::memory_order_relaxed);
 }
 
 }  // namespace fastlogd::ingest
