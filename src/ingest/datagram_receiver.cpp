@@ -24,7 +24,7 @@ DatagramReceiver::DatagramReceiver(IoThread& thread, ListenerPtr listener, Uniqu
 }
 
 void DatagramReceiver::ready() {
-  switch (take_batches()) {
+  switch (take_batches(draining_ ? kBatchesAtDrain : kBatchesPerWake)) {
     case Took::some:
       return thread_.poll(*this);
     case Took::nothing:
@@ -38,7 +38,12 @@ void DatagramReceiver::ready() {
 
 /// A Unix socket's queue is short (ten datagrams by default): whoever sends fast is waiting for its next look.
 Channel::Polled DatagramReceiver::poll() {
-  const Took took = draining_ || thread_.looks_on() ? take_batches() : Took::nothing;
+  Took took = Took::nothing;
+  if (draining_) {
+    took = take_batches(kBatchesAtDrain);
+  } else if (thread_.looks_on()) {
+    took = take_batches(1);  // some cycles like this one go by before the thread asks for events
+  }
   if (took == Took::some) return Polled::worked;
   if (took == Took::nothing && thread_.looks_on()) return Polled::idle;
   if (took == Took::nothing) wait();
@@ -48,10 +53,9 @@ Channel::Polled DatagramReceiver::poll() {
 }
 
 // Walk 1 listener
-DatagramReceiver::Took DatagramReceiver::take_batches() {
-  const int batches = draining_ ? kBatchesAtDrain : kBatchesPerWake;
+DatagramReceiver::Took DatagramReceiver::take_batches(int batches_max) {
   Took took = Took::nothing;
-  for (int i = 0; i < batches; ++i) {
+  for (int i = 0; i < batches_max; ++i) {
     if (!pack()) return Took::ring_full;
     if (draining_ && listener_->inherited) return Took::all;
     adopt_limits();
@@ -66,6 +70,7 @@ DatagramReceiver::Took DatagramReceiver::take_batches() {
       return took;  // the queue is empty, or nearly: the next look finds out
     }
   }
+  if (!pack()) return Took::ring_full;
   return draining_ ? Took::all : took;
 }
 

@@ -48,7 +48,8 @@ class DatagramReceiver final : public Channel {
     all,        ///< draining: there is no more
   };
 
-  [[nodiscard]] Took take_batches();
+  /// Nothing that was received is left in the slab but with ring_full.
+  [[nodiscard]] Took take_batches(int batches_max);
   void complain_of_receive();
   void take_batch(std::size_t datagrams);
   bool pack();

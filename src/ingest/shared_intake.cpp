@@ -10,7 +10,7 @@
 namespace fastlogd::ingest {
 namespace {
 
-constexpr std::size_t kBlocksPerLook = 16;  // then it is somebody else's turn
+constexpr std::size_t kBlocksPerLook = 8;  // then it is somebody else's turn
 // At once, or one record that is longer: so its room is given back soon, and in pieces.
 constexpr std::size_t kCopyBytes = 64 * limits::kKiB;
 // Then sleep: 84 us after the thread has begun to nap, or among busy channels after so many looks.
@@ -110,7 +110,7 @@ std::size_t SharedIntake::copy_bytes(const BlockWriter& writer) const {
 
 bool SharedIntake::has_room() {
   const BlockWriter& writer = thread_.writer(*listener_);
-  return writer.has_space(copy_bytes(writer), limits::kBlockMessagesMax);
+  return writer.has_space(room_wanted_, limits::kBlockMessagesMax);
 }
 
 // Walk 1 listener
@@ -125,7 +125,10 @@ SharedIntake::Took SharedIntake::take_block() {
   }
   BlockWriter& writer = thread_.writer(*listener_);
   const std::size_t bytes = copy_bytes(writer);
-  if (!writer.begin(bytes, limits::kBlockMessagesMax)) return Took::must_wait;
+  if (!writer.begin(bytes, limits::kBlockMessagesMax)) {
+    room_wanted_ = bytes;
+    return Took::must_wait;
+  }
   if (!ledger_.waits_for_appender()) ledger_.nothing_before(board().now().settled);
   consumer_.copy({reinterpret_cast<std::byte*>(writer.payload()), bytes});
   take_copy(writer, bytes);

@@ -155,6 +155,7 @@ class SharedIntake : public Channel, public AckListener {
   CloseReason close_reason_ = CloseReason::peer;
   bool asleep_ = false;  ///< armed: the client rings
   bool waiting_for_room_ = false;
+  std::size_t room_wanted_ = 0;  ///< then
 };
 
 }  // namespace fastlogd::ingest

@@ -15,7 +15,7 @@ void SharedIntake::request_sync() {
 }
 
 void SharedIntake::progressed(const RingPoint& point, const RingProgress& ring,
-                               const StreamProgress* synced) {
+                              const StreamProgress* synced) {
   const auto tell = [this](const RefusedNumbers& numbers) {
     note_refused(numbers.first, numbers.last, refusal_of(numbers.reason));
   };
@@ -64,9 +64,9 @@ void SharedIntake::end_ring(wire::NativeError error, const char* text) {
   counters().dropped_records[static_cast<std::size_t>(DropReason::refused)].add();
   thread_.loss(*listener_).by_reason[static_cast<std::size_t>(ingress::LossReason::sender_error)].add();
   look_at_drops();
-  listener_->complaints.bad_native.log(
-      diag::Level::warning, "listener {}: the shared memory of {} was taken back: {}",
-      listener_->options.name, describe_client(), text);
+  listener_->complaints.bad_native.log(diag::Level::warning,
+                                       "listener {}: the shared memory of {} was taken back: {}",
+                                       listener_->options.name, describe_client(), text);
   say_why(error, text);
   close(CloseReason::abusive);
 }

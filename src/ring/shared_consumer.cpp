@@ -45,6 +45,7 @@ std::uint64_t SharedConsumer::take_dropped() {
 }
 
 void SharedConsumer::close() {
+  closed_ = true;
   parts_.consumer->attention.store(ConsumerPage::kClosed, std::memory_order_seq_cst);
   parts_.consumer->space_bell.fetch_add(1, std::memory_order_seq_cst);
   ::syscall(SYS_futex, &parts_.consumer->space_bell, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);

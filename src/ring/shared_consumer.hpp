@@ -69,13 +69,16 @@ class SharedConsumer {
   /// back is taken for no news.
   [[nodiscard]] std::uint64_t take_dropped();
 
-  /// In turns with disarm(). A producer that commits after it rings. True: nothing is there, sleep.
+  /// In turns with disarm(). A producer that commits after it rings. True: nothing is there, sleep. Both leave a ring that
+  /// was closed closed.
   [[nodiscard]] bool arm() {
+    if (closed_) return false;
     attention_ = (attention_ + 1) & kAttentionMask;
     parts_.consumer->attention.store(attention_, std::memory_order_seq_cst);
     return parts_.producer->written.load(std::memory_order_seq_cst) == cursor_;
   }
   void disarm() {
+    if (closed_) return;
     attention_ = (attention_ + 1) & kAttentionMask;
     parts_.consumer->attention.store(attention_, std::memory_order_relaxed);
   }
@@ -107,6 +110,7 @@ class SharedConsumer {
   std::uint64_t written_ = 0;  ///< as last looked at, checked
   std::uint64_t dropped_ = 0;
   std::uint32_t attention_ = 0;
+  bool closed_ = false;
 };
 
 /// Takes a copy apart. Looks at no shared memory. Never allocates.

@@ -225,6 +225,25 @@ TEST_F(SharedRing, TheDoorbellIsRungOncePerSleep) {
   EXPECT_TRUE(producer_.commit(8)) << "so that the producer finds out";
   static_cast<void>(producer_.reserve(8));
   EXPECT_TRUE(producer_.commit(8)) << "also if it did not heed the first one";
+  EXPECT_FALSE(consumer_.arm());
+  EXPECT_TRUE(producer_.closed()) << "it is closed for good";
+  consumer_.disarm();
+  EXPECT_TRUE(producer_.closed());
+}
+
+TEST_F(SharedRing, AProducerThatWaitsIsWokenForAQuarterOfTheRing) {
+  while (write(std::string(504, 'a'))) {
+  }
+  ASSERT_EQ(consumer_.look(), Look::data);
+  ring::ProducerPage& producer = *producer_.parts().producer;
+  const ring::ConsumerPage& consumer = *producer_.parts().consumer;
+  producer.waiting = 1;
+  const std::uint32_t bell = consumer.space_bell;
+  consumer_.advance(consumer_.available());
+  consumer_.give_back(512);
+  EXPECT_EQ(consumer.space_bell, bell) << "an eighth";
+  consumer_.give_back(1024);
+  EXPECT_NE(consumer.space_bell, bell);
 }
 
 TEST_F(SharedRing, AProducerThatWaitsForSpaceIsWoken) {
