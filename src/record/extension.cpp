@@ -34,7 +34,7 @@ bool read_extension(std::span<const std::byte> bytes, std::size_t slice_bytes, E
   const auto msgid_bytes = static_cast<std::size_t>(bytes[5]);
   const auto has_time = static_cast<unsigned>(bytes[6]);
   if (has_time > 1 || bytes[7] != std::byte{0}) return false;
-  const std::size_t used = kExtensionFixedBytes + has_time * 8 + procid_bytes + msgid_bytes;
+  const std::size_t used = kExtensionFixedBytes + std::size_t{has_time} * 8 + procid_bytes + msgid_bytes;
   if (((used + 7) & ~std::size_t{7}) != bytes.size()) return false;
   std::memcpy(&into.message_start, bytes.data(), 4);
   if (into.message_start > slice_bytes) return false;
