@@ -142,4 +142,5 @@ def test_an_example_reads_everything_byte_for_byte(idle_daemon, folder, example)
         process.send_signal(signal.SIGCONT)
         sender.send(1000)
         eventually(lambda: followed.check(sender.sent), 60)
-        assert [reason for _, reason in followed.gaps] == [RETENTION] and followed.gaps[0][0] > 1000, followed.gaps
+        # Once, or again where retention was still at work when the reader went on.
+        assert {reason for _, reason in followed.gaps} == {RETENTION} and followed.gaps[0][0] > 1000, followed.gaps
