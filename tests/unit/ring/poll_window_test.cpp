@@ -44,8 +44,8 @@ TEST(PollWindow, LooksUntilItFindsSomethingOrHasPassed) {
   EXPECT_FALSE(window.look([&] { return ++looks > 0; })) << "a closed window doesn't look";
   EXPECT_EQ(looks, 0);
   window.waited(1);
-  EXPECT_TRUE(window.look([&] { return ++looks == 3; }));
-  EXPECT_EQ(looks, 3);
+  EXPECT_TRUE(window.look([&] { return ++looks == 1; })) << "on however busy a machine, once it does";
+  EXPECT_EQ(looks, 1);
   const std::int64_t since_ns = monotonic_ns();
   EXPECT_FALSE(window.look([] { return false; }));
   EXPECT_GE(monotonic_ns() - since_ns, window.nanos());
