@@ -148,10 +148,10 @@ class Appender {
   LiveSegment* active_ = nullptr;
   LiveSegment* next_ = nullptr;  ///< taken from the supply by a roll that failed
   std::int64_t next_loss_check_ns_ = 0;
-  ring::PollWindow window_;
-  bool starved_ = false;   ///< the last attempt to roll found no prepared segment
-  bool lost_ = false;      ///< the active segment takes no more stores, not even a SEAL
-  bool sync_all_ = false;  ///< the options at the top of this cycle: every record wants a sync
+  ring::PollWindow window_;  ///< for the rings' data
+  bool starved_ = false;     ///< the last attempt to roll found no prepared segment
+  bool lost_ = false;        ///< the active segment takes no more stores, not even a SEAL
+  bool sync_all_ = false;    ///< the options at the top of this cycle: every record wants a sync
   std::int8_t sync_severity_ = Durability::kNoSeverity;
   std::uint64_t taken_back_ = 0;  ///< records of the entry at hand that a failed store took back
   std::uint64_t wanting_ = 0;     ///< records stored since the last publish() that want a sync

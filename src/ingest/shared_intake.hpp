@@ -76,12 +76,14 @@ class SharedIntake : public Channel, public AckListener {
   [[nodiscard]] virtual bool is_owed() const = 0;
   /// The last look, when nothing is owed. False: there is more.
   [[nodiscard]] virtual bool is_over() { return true; }
+  /// The orderly end, and the other one, for the client to hear.
   virtual void take_leave() {}
   virtual void say_why(wire::NativeError error, const char* text) {
     static_cast<void>(error);
     static_cast<void>(text);
   }
   [[nodiscard]] virtual std::string describe_client() = 0;
+  /// At the end of it all: counters, and what is to be known of it elsewhere.
   virtual void left(CloseReason reason) = 0;
 
   // ---- For it ----

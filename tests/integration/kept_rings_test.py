@@ -64,6 +64,7 @@ def test_a_client_that_lives_and_says_nothing_is_in_the_log_all_the_same(daemon:
         assert log.write(b"meanwhile") == fastlog.OK
         manager.start(daemon)
         eventually(lambda: daemon.cat() == [b"before", b"meanwhile"])
+        assert daemon.metrics().sum("fastlogd_open_connections") == 0, "a ring that came back is none"
         time.sleep(0.5)
         assert not nothing_kept(manager), "it may write into that memory yet"
         assert all(log.write(b"after %d" % number) == fastlog.OK for number in range(100)) and log.flush() == fastlog.OK

@@ -3,7 +3,6 @@
 //
 // Required of every state that a power loss may leave: everything committed is there (with dax what is committed is
 // durable), and no segment holds a frame that was begun and is not whole: a batch comes whole or not at all.
-#include <chrono>
 #include <cstdlib>
 #include <random>
 
@@ -24,8 +23,6 @@ using test::CacheModel;
 using test::DaxFileSystem;
 using test::StoreHarness;
 using test::TempDirectory;
-
-constexpr std::chrono::seconds kTimeMax{40};  // under a sanitizer it may be fewer states
 
 /// Recovery need not sync what only a test will read.
 class UnsyncedFileSystem : public test::PassingFileSystem {
@@ -164,12 +161,10 @@ std::uint64_t first_seed() {
 TEST(DaxCrash, LosesNothingThatWasCommittedAndTearsNoFrame) {
   const std::uint64_t first = first_seed();
   Found found;
-  const auto end = std::chrono::steady_clock::now() + kTimeMax;
-  for (std::uint64_t seed = first; found.states < 2000 && std::chrono::steady_clock::now() < end; ++seed) {
+  for (std::uint64_t seed = first; found.states < 2000; ++seed) {
     live(seed, Mistake::none, found);
     ASSERT_EQ(found.first, "") << found.wrong << " of " << found.states << " states";
   }
-  EXPECT_GT(found.states, 0U);
   RecordProperty("crash_states", static_cast<int>(found.states));
 }
 
