@@ -64,6 +64,7 @@ def test_what_a_dead_client_wrote_while_there_was_no_daemon_is_stored(daemon: Da
 def test_a_client_that_lives_and_says_nothing_is_in_the_log_all_the_same(daemon: Daemon, manager):
     with fastlog.opened(daemon) as log:
         assert log.write(b"before") == fastlog.OK and log.flush() == fastlog.OK
+        eventually(lambda: not nothing_kept(manager))
         daemon.kill()
         assert log.write(b"meanwhile") == fastlog.OK
         manager.start(daemon)
