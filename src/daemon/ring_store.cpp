@@ -14,16 +14,21 @@
 namespace fastlogd::daemon {
 
 RingStore::RingStore(boost::asio::io_context& io)
-    : io_(io), listened_to_(std::getenv("NOTIFY_SOCKET") != nullptr), started_ns_(realtime_ns()) {}
+    : io_(io),
+      listened_to_(std::getenv("NOTIFY_SOCKET") != nullptr),
+      manager_(connect_to_service_manager()),
+      started_ns_(realtime_ns()) {}
 
 std::string RingStore::keep(int data_fd, int page_fd) {
   if (!listened_to_) return {};
+  std::string name = fmt::format("{}{:016x}-{:08}", kRingNamePrefix, started_ns_,
+                                 next_.fetch_add(1, std::memory_order_relaxed));
+  if (store_descriptors_now(manager_.get(), name, data_fd, page_fd)) return name;
   const std::lock_guard lock(mutex_);
   if (waiting_.size() >= kWaitingMax) return {};
   Files files{.data = UniqueFd(::fcntl(data_fd, F_DUPFD_CLOEXEC, 0)),
               .page = UniqueFd(::fcntl(page_fd, F_DUPFD_CLOEXEC, 0))};
   if (!files.data || !files.page) return {};
-  std::string name = fmt::format("{}{:016x}-{:08}", kRingNamePrefix, started_ns_, next_++);
   waiting_.emplace(name, std::move(files));
   boost::asio::post(io_, [this, name] { tell(name); });
   return name;

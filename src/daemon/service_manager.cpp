@@ -1,9 +1,12 @@
 #include "daemon/service_manager.hpp"
 
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdlib>
 #include <map>
 #include <utility>
@@ -12,6 +15,7 @@
 
 #include "base/clock.hpp"
 #include "base/diagnostics.hpp"
+#include "base/send_descriptors.hpp"
 
 namespace fastlogd::daemon {
 namespace {
@@ -25,6 +29,10 @@ void complain(int result) {
 
 void notify(const std::string& state) {
   complain(::sd_notify(0, state.c_str()));
+}
+
+std::string ask_to_store(const std::string& name) {
+  return fmt::format("FDSTORE=1\nFDPOLL=0\nFDNAME={}", name);
 }
 
 /// The two files of a ring have one name.
@@ -65,8 +73,26 @@ std::optional<std::chrono::microseconds> watchdog_period() {
 
 void store_descriptors(const std::string& name, int first, int second) {
   const std::array<int, 2> descriptors = {first, second};
-  const std::string state = fmt::format("FDSTORE=1\nFDPOLL=0\nFDNAME={}", name);
-  complain(::sd_pid_notify_with_fds(0, 0, state.c_str(), descriptors.data(), descriptors.size()));
+  complain(
+      ::sd_pid_notify_with_fds(0, 0, ask_to_store(name).c_str(), descriptors.data(), descriptors.size()));
+}
+
+UniqueFd connect_to_service_manager() {
+  const char* const environment = std::getenv("NOTIFY_SOCKET");
+  const std::string_view name = environment != nullptr ? environment : "";
+  sockaddr_un address{};
+  if ((!name.starts_with('/') && !name.starts_with('@')) || name.size() >= sizeof address.sun_path) return {};
+  address.sun_family = AF_UNIX;
+  std::copy(name.begin(), name.end(), address.sun_path);
+  if (name[0] == '@') address.sun_path[0] = '\0';  // an abstract name
+  UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const auto bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
+  if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), bytes) != 0) return {};
+  return socket;
+}
+
+bool store_descriptors_now(int manager, const std::string& name, int first, int second) {
+  return send_descriptors(manager, ask_to_store(name), {first, second});
 }
 
 void remove_descriptors(const std::string& name) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/unique_fd.hpp"
 #include "ingest/front_end.hpp"
 #include "ingest/ring_keeper.hpp"
 
@@ -26,8 +27,12 @@ void notify_alive();
 inline constexpr std::string_view kRingNamePrefix = "fastlogd-ring-";
 
 /// FDSTORE=1: the service manager keeps both under this name until they are removed or the service is stopped, as far as
-/// FileDescriptorStoreMax= allows. Main thread.
+/// FileDescriptorStoreMax= allows. Main thread: waits for a service manager that is behind.
 void store_descriptors(const std::string& name, int first, int second);
+/// The same over a connection of one's own, from any thread and without waiting. False: nothing was said.
+[[nodiscard]] bool store_descriptors_now(int manager, const std::string& name, int first, int second);
+/// None where no service manager listens, and where its address is none of a Unix socket. At the start.
+[[nodiscard]] UniqueFd connect_to_service_manager();
 void remove_descriptors(const std::string& name);
 
 /// What a service manager hands over at a start.

@@ -9,7 +9,7 @@ namespace fastlogd::ingest {
 
 /// The descriptors of a ring somewhere they outlive the daemon (systemd's file descriptor store). Any thread. Nobody is
 /// waited for: a ring that could not be kept comes back with its client's next connection, or not at all if that has
-/// died too.
+/// died too. A ring is given to its keeper before its client gets it, so that no record is in it that could be lost so.
 class RingKeeper {
  public:
   virtual ~RingKeeper() = default;

@@ -1,14 +1,12 @@
 #include "ingest/shared_grant.hpp"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstring>
 #include <utility>
 
 #include "base/diagnostics.hpp"
+#include "base/send_descriptors.hpp"
 #include "wire/native.hpp"
 
 namespace fastlogd::ingest {
@@ -51,23 +49,11 @@ std::string keep_shared_memory(RingKeeper* keeper, const SharedGrant& grant, con
 
 bool send_shared_memory(int fd, SharedGrant& grant) {
   std::array<char, limits::kNativeReplyBytesMax> text;
-  const std::array<int, 2> descriptors = {grant.memory.data_fd(), grant.memory.consumer_page_fd()};
-  iovec bytes{.iov_base = text.data(),
-              .iov_len = wire::write_memory(text, grant.memory.parts().capacity, grant.record_bytes_max)};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof descriptors)> control{};
-  msghdr message{};
-  message.msg_iov = &bytes;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof descriptors);
-  std::memcpy(CMSG_DATA(header), descriptors.data(), sizeof descriptors);
-  const ssize_t sent = ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  const std::size_t bytes = wire::write_memory(text, grant.memory.parts().capacity, grant.record_bytes_max);
+  const bool sent =
+      send_descriptors(fd, {text.data(), bytes}, {grant.memory.data_fd(), grant.memory.consumer_page_fd()});
   grant.memory.close_descriptors();
-  return sent == static_cast<ssize_t>(bytes.iov_len);
+  return sent;
 }
 
 }  // namespace fastlogd::ingest

@@ -4,14 +4,13 @@ the log is written and the page size by what the kernel says of the process's ma
 import json
 import pathlib
 import re
-import subprocess
 import time
 
 import pytest
 from support.daemon import Daemon, eventually
+from support.faults import working_strace
 from support.load import Load
 from support.mounts import mounted
-from support.senders import program
 
 INTERVAL_MS = 200
 LOAD_SECONDS = 2.5
@@ -19,11 +18,8 @@ LOAD_SECONDS = 2.5
 
 def start_traced(daemon: Daemon, trace: pathlib.Path, *inject: str) -> Daemon:
     """Under strace, which writes down every fdatasync with its time and thread."""
-    tracer = program("strace")
-    if subprocess.run([tracer, "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
-        pytest.skip("strace may not trace here")
     options = [option for what in inject for option in ("-e", f"inject={what}")]
-    return daemon.start(prefix=(tracer, "-f", "-ttt", "-qq", "-o", str(trace), "-e", "trace=fdatasync", *options))
+    return daemon.start(prefix=(working_strace(), "-f", "-ttt", "-qq", "-o", str(trace), "-e", "trace=fdatasync", *options))
 
 
 def sync_thread(daemon: Daemon) -> int:

@@ -4,16 +4,15 @@ import concurrent.futures
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import struct
-import subprocess
 import time
 
 import pytest
 from support import native_client as native
 from support.daemon import MIB, eventually
+from support.faults import slowed
 from support.mounts import small_ext4
 from support.native_client import NativeClient
 
@@ -122,25 +121,15 @@ def test_flush_syncs_what_was_only_to_be_stored(daemon):
 
 
 def test_a_slow_disk_delays_synced_and_not_stored(idle_daemon):
-    if not shutil.which("strace"):
-        pytest.skip("strace is not installed")
-    daemon = idle_daemon
-    daemon.start()
-    tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e",
-                               "inject=fdatasync:delay_enter=1500000", "-p", str(daemon.process.pid)])
-    try:
-        eventually(lambda: "TracerPid:\t0" not in open(f"/proc/{daemon.process.pid}/status").read())
-        with NativeClient(daemon.connect()) as client:
-            began = time.monotonic()
-            last = client.send([b"slow"], native.SYNCED)
-            client.wait_stored(last)
-            stored_after = time.monotonic() - began
-            assert client.synced < last, "synced was said before the sync could have ended"
-            client.wait_synced(last)
-            assert time.monotonic() - began > 1.4 > stored_after
-    finally:
-        tracer.send_signal(signal.SIGINT)
-        tracer.wait(20)
+    daemon = idle_daemon.start()
+    with slowed(daemon, "fdatasync", seconds=1.5), NativeClient(daemon.connect()) as client:
+        began = time.monotonic()
+        last = client.send([b"slow"], native.SYNCED)
+        client.wait_stored(last)
+        stored_after = time.monotonic() - began
+        assert client.synced < last, "synced was said before the sync could have ended"
+        client.wait_synced(last)
+        assert time.monotonic() - began > 1.4 > stored_after
 
 
 def test_ping_is_answered_in_order(daemon):

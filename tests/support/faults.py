@@ -1,10 +1,21 @@
-"""System calls of the daemon that fail on purpose."""
+"""System calls of the daemon that fail or take long on purpose."""
 
+import contextlib
+import pathlib
+import signal
 import subprocess
 
 import pytest
 
+from support.daemon import eventually
 from support.senders import program
+
+
+def working_strace() -> str:
+    tracer = program("strace")
+    if subprocess.run([tracer, "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
+        pytest.skip("strace may not trace here")
+    return tracer
 
 
 def start_with_faults(daemon, *faults: str, paths=(), trace="/dev/null"):
@@ -13,10 +24,22 @@ def start_with_faults(daemon, *faults: str, paths=(), trace="/dev/null"):
     strace counts calls per thread: `when=3` is the third of each, so of the sync thread's too. With -D the daemon is our
     child, and gets our signals.
     """
-    tracer = program("strace")
-    if subprocess.run([tracer, "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
-        pytest.skip("strace may not trace here")
+    tracer = working_strace()
     injected = [option for fault in faults for option in ("-e", f"inject={fault}")]
     calls = ",".join(sorted({fault.split(":")[0] for fault in faults}))
     only = [option for path in paths for option in ("-P", str(path))]
     return daemon.start(prefix=(tracer, "-D", "-f", "-qq", "-o", str(trace), "-e", f"trace={calls}", *injected, *only))
+
+
+@contextlib.contextmanager
+def slowed(daemon, call: str, seconds: float, every_thread: bool = True):
+    """This call takes so much longer, in a daemon that runs; in its main thread alone if need be."""
+    pid = daemon.process.pid
+    tracer = subprocess.Popen([working_strace(), *(["-f"] if every_thread else []), "-qq", "-o", "/dev/null", "-e", f"trace={call}",
+                               "-e", f"inject={call}:delay_enter={seconds * 1e6:.0f}", "-p", str(pid)])
+    try:
+        eventually(lambda: "TracerPid:\t0" not in pathlib.Path(f"/proc/{pid}/status").read_text())
+        yield
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(20)
