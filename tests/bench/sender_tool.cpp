@@ -55,6 +55,11 @@ class Sender {
     fmt::print(R"({{"warm_up_bytes": {}, "all_bytes": {}}})"
                "\n",
                messages_.bytes_of(options_.warm_up), messages_.bytes_of(all));
+    await_line();
+  }
+
+  /// Until the receiver has been looked at: some end with their connection.
+  static void await_line() {
     std::fflush(stdout);
     std::string line;
     std::getline(std::cin, line);
@@ -153,6 +158,7 @@ int main(int argc, char** argv) {
     fastlogd::bench::Sender sender(options);
     if (options.warm_up > 0) sender.warm_up();
     sender.measure();
+    if (options.warm_up > 0) sender.await_line();
   } catch (const std::exception& error) {
     fmt::print(stderr, "sender_tool: {}\n", error.what());
     return 1;

@@ -67,7 +67,8 @@ class _Sender:
         return self._line()
 
     def end(self) -> None:
-        """The sender leaves when its report has been read; until then it is killed."""
+        """The sender keeps its connection until now."""
+        self._process.stdin.close()
         try:
             self._process.wait(1)
         except subprocess.TimeoutExpired:
