@@ -168,7 +168,7 @@ int await(const Options& options) {
   constexpr std::chrono::microseconds kLook{200};
   // Counting reads everything that is new, and would disturb who only pauses. The result is the time of the last change
   // all the same, if nothing has changed while it was counted.
-  constexpr std::int64_t kStillNanos = 20 * kNanosPerMilli;
+  constexpr std::int64_t kStillNanos = 200 * kNanosPerMilli;
   const auto growing = make(options);
   fmt::print("watching\n");
   std::fflush(stdout);
