@@ -168,9 +168,12 @@ def unix_stream(sizes: Sizes) -> Scenario:
     return _over_sockets(Scenario(
         "stream", "Unix stream, HDFS lines", _UNTIL + "Lines as they are.", "messages", "the sender's write of 64 lines", [],
         [Pair(ours, servers.Discard.name, 0.6), Pair(ours, servers.S6Log.name, 3), Pair(text, servers.Discard.name, 0.6),
-         Pair(text, servers.S6Log.name, 3), Pair("fastlogd, durability interval", servers.Discard.name)]),
+         Pair(text, servers.S6Log.name, 3), Pair("fastlogd, durability interval", servers.Discard.name),
+         Pair(servers.ReceiveAndWrite.name, servers.Discard.name), Pair(ours, servers.ReceiveAndWrite.name),
+         Pair(text, servers.ReceiveAndWrite.name)]),
         "unix-stream", "", sizes.stream_messages,
-        [(servers.Fastlogd, 1), (servers.Discard, 1), (fastlogd_with_text, 1), (servers.S6Log, 1), (fastlogd_interval, 1)])
+        [(servers.Fastlogd, 1), (servers.Discard, 1), (fastlogd_with_text, 1), (servers.S6Log, 1), (fastlogd_interval, 1),
+         (servers.ReceiveAndWrite, 1)])
 
 
 def unix_stream_syslog(sizes: Sizes) -> Scenario:

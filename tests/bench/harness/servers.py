@@ -58,6 +58,7 @@ class Server:
 class Discard(Server):
     name = "receive and discard"
     setup = "discard_tool: recv(2) into 256 KiB, recvmmsg(2) of 64 datagrams, no credentials"
+    arguments: tuple[str, ...] = ()
 
     def __init__(self):
         super().__init__()
@@ -68,10 +69,17 @@ class Discard(Server):
         self.transport = transport
         self.counts_bytes = transport == "unix-stream"
         self.process = Process([self.program, "--at", f"{transport}:{self.socket_path}",
-                                "--counter", str(self.folder / "counter")], self.folder)
+                                "--counter", str(self.folder / "counter"), *self.arguments], self.folder)
 
     def wait(self) -> list[str]:
         return ["--counter", str(self.folder / "counter")] + ([] if self.counts_bytes else ["--messages"])
+
+
+class ReceiveAndWrite(Discard):
+    """What storing costs at least: no records, no checksums, nothing that finds them again."""
+    name = "receive and write"
+    setup = "discard_tool --write: recv(2) into 256 KiB and one write(2) of it to a file"
+    arguments = ("--write", "out/stream")
 
 
 class Fastlogd(Server):
