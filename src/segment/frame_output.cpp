@@ -23,6 +23,7 @@ void FrameOutput::open(PreparedSegment& segment, std::uint64_t offset) {
     // Zero after every flush, and so between two segments.
     if (!staging_) staging_ = std::make_unique<std::byte[]>(kStagingBytes);
     place_window(offset);
+    written_to_ = offset;
     return;
   }
   base_ = reinterpret_cast<std::uintptr_t>(segment.mapping.data());
@@ -57,8 +58,12 @@ void FrameOutput::move(std::uint64_t written, std::uint64_t offset) {
 void FrameOutput::write_staged(std::uint64_t written) {
   const std::size_t bytes = written - flushed_;
   if (!failure_) {
-    auto done = files_->write_at(segment_->fd.get(), {staging_.get(), bytes}, flushed_);
+    const std::uint64_t frames = frames_end(segment_->header.segment_bytes);
+    const bool takes_zeros = written > written_to_ && bytes <= kSmallBatchBytes;
+    const std::uint64_t to = takes_zeros ? std::min(flushed_ + kStagingBytes, frames) : written;
+    auto done = files_->write_at(segment_->fd.get(), {staging_.get(), to - flushed_}, flushed_);
     if (!done) failure_ = done.error();
+    written_to_ = std::max(written_to_, to);
   }
   std::memset(staging_.get(), 0, bytes);
 }

@@ -24,7 +24,10 @@ namespace fastlogd::segment {
 /// A batch is what is written between two calls of flush(). By method:
 ///   mapping   the window is the whole segment. flush() only asks whether a store has faulted.
 ///   pwrite    the window is a buffer of kStagingBytes that begins at flushed_. flush() writes the batch with one
-///             pwrite and zeroes the buffer; a batch that outgrows the buffer is written in pieces.
+///             pwrite and zeroes the buffer; a batch that outgrows the buffer is written in pieces. A small batch that
+///             goes past written_to_ takes the zeros of the buffer along: the first write to an allocated block changes
+///             the file's metadata, and a sync then commits the file system's journal, several flushes of the disk instead of
+///             one. So this happens once in kStagingBytes, and not with every batch.
 ///   dax       the window is the whole segment. The commit word of the batch's first frame is kept back: flush() writes
 ///             back the batch, fences, stores that word, writes it back, fences. So after a power loss a batch is there
 ///             whole, or the log ends before its first frame.
@@ -34,6 +37,7 @@ namespace fastlogd::segment {
 class FrameOutput {
  public:
   static constexpr std::size_t kStagingBytes = limits::kMiB;
+  static constexpr std::size_t kSmallBatchBytes = kStagingBytes / 8;
 
   FrameOutput(FileSystem& files, Persist& persist) : files_(&files), persist_(&persist) {}
 
@@ -97,6 +101,7 @@ class FrameOutput {
   bool holds_next_ = false;  ///< dax: the next commit word is the batch's first
   WriteMethod method_ = WriteMethod::mapping;
   std::uint64_t flushed_ = 0;
+  std::uint64_t written_to_ = 0;  ///< pwrite: behind it the segment's blocks have never been written
   std::uint64_t held_at_ = 0;
   std::uint64_t held_word_ = 0;
   std::unique_ptr<std::byte[]> staging_;

@@ -192,6 +192,54 @@ TEST(Pwrite, MapsNothingAndWritesOncePerBatch) {
   EXPECT_EQ(files.calls(Op::write), before + 1);
 }
 
+class WritesOfFrames : public FaultyFileSystem {
+ public:
+  struct Write {
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+  };
+  Result<> write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) override {
+    writes.push_back({offset, offset + bytes.size()});
+    return FaultyFileSystem::write_at(fd, bytes, offset);
+  }
+  std::vector<Write> writes;
+};
+
+// So that a sync after most batches has no metadata to write.
+TEST(Pwrite, SmallBatchesAreWrittenToWhereZerosHaveBeenWrittenBefore) {
+  WritesOfFrames files;
+  Written log(files, WriteMethod::pwrite);
+  ASSERT_TRUE(log.writer.flush());
+  std::uint64_t written_to = log.writer.offset();
+  files.writes.clear();
+  unsigned with_zeros = 0;
+  while (log.add(std::string(3000, 'r')) && log.writer.flush()) {
+    ASSERT_EQ(files.writes.size(), 1U);
+    const auto [from, to] = files.writes.back();
+    files.writes.clear();
+    if (to == log.writer.offset()) continue;
+    EXPECT_GT(log.writer.offset(), written_to) << "there is room yet";
+    EXPECT_EQ(to, std::min(from + FrameOutput::kStagingBytes, frames_end(log.segment.header.segment_bytes)));
+    written_to = to;
+    ++with_zeros;
+  }
+  EXPECT_EQ(with_zeros, 3U) << "of four MiB; the first one's came before";
+  EXPECT_EQ(log.readable().size(), log.next - 1);
+}
+
+TEST(Pwrite, LargeBatchesTakeNoZerosAlong) {
+  WritesOfFrames files;
+  Written log(files, WriteMethod::pwrite);
+  ASSERT_TRUE(log.writer.flush());
+  while (log.writer.offset() < limits::kMiB + limits::kMiB / 2) {
+    files.writes.clear();
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE(log.add(std::string(60'000, 'r')));
+    ASSERT_TRUE(log.writer.flush());
+    ASSERT_FALSE(files.writes.empty());
+    EXPECT_EQ(files.writes.back().to, log.writer.offset());
+  }
+}
+
 class WriteError : public ::testing::TestWithParam<int> {};
 INSTANTIATE_TEST_SUITE_P(, WriteError, ::testing::Values(EIO, ENOSPC, EDQUOT));
 
