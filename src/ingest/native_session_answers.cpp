@@ -48,12 +48,11 @@ void NativeSession::refuse(std::uint64_t first, std::uint64_t last, wire::Refusa
 
 void NativeSession::answer() {
   if (finished()) return;
-  const std::uint64_t stored = ledger_.stored();
-  const std::uint64_t synced = ledger_.synced();
-  const bool wanted =
-      (stored > replies_.acknowledged_stored() && replies_.acknowledged_stored() < stored_wanted_) ||
-      (synced > replies_.acknowledged_synced() && replies_.acknowledged_synced() < synced_wanted_);
-  if (wanted && replies_.acknowledge(stored, synced)) counters().acknowledgements.add();
+  const AckNumbers reached{.stored = ledger_.stored(), .synced = ledger_.synced()};
+  if (replies_.is_due(reached, {.stored = stored_wanted_, .synced = synced_wanted_}) &&
+      replies_.acknowledge(reached)) {
+    counters().acknowledgements.add();
+  }
   if (replies_.empty()) return;
   // Of a peer that is gone, everything it had sent is still to be read.
   replies_.send(waiter_.fd(), tick_ns_);

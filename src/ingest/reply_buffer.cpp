@@ -48,7 +48,8 @@ void ReplyBuffer::flush_refusal() {
   refused_last_ = 0;
 }
 
-bool ReplyBuffer::acknowledge(std::uint64_t stored, std::uint64_t synced) {
+bool ReplyBuffer::acknowledge(const AckNumbers& reached) {
+  const auto [stored, synced] = reached;
   if (ack_waits_ || !has_room() || (stored <= stored_ && synced <= synced_)) return false;
   flush_refusal();
   bytes_ += wire::write_ack(room(), stored, synced);

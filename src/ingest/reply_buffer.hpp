@@ -11,6 +11,12 @@
 
 namespace fastlogd::ingest {
 
+/// Up to which of its own numbers a peer's records are stored, and synced.
+struct AckNumbers {
+  std::uint64_t stored = 0;
+  std::uint64_t synced = 0;
+};
+
 /// Messages on their way out, and at most one acknowledgement among them: a newer one replaces what was not written yet.
 /// Refusals that adjoin become one. A peer that is gone is told into the void: it may have died with records under way,
 /// and whoever reads those must not mind that nobody listens. Thread: an io thread.
@@ -29,8 +35,13 @@ class ReplyBuffer {
   /// Comes before any acknowledgement that is written later.
   void refuse(std::uint64_t first, std::uint64_t last, wire::Refusal why);
 
+  /// The peer wants to be told of numbers it has not been told of, and there is something new to tell.
+  [[nodiscard]] bool is_due(const AckNumbers& reached, const AckNumbers& wanted) const {
+    return (reached.stored > stored_ && stored_ < wanted.stored) ||
+           (reached.synced > synced_ && synced_ < wanted.synced);
+  }
   /// Writes an acknowledgement if it says more than the last one, and none waits in the buffer. True: it did.
-  bool acknowledge(std::uint64_t stored, std::uint64_t synced);
+  bool acknowledge(const AckNumbers& reached);
   [[nodiscard]] std::uint64_t acknowledged_stored() const { return stored_; }
   [[nodiscard]] std::uint64_t acknowledged_synced() const { return synced_; }
   /// What was acknowledged before the first record.

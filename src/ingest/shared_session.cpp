@@ -84,16 +84,13 @@ void SharedSession::forget_old() {
 
 void SharedSession::answer() {
   if (finished()) return;
-  const std::uint64_t stored = ledger_.stored();
-  const std::uint64_t synced = ledger_.synced();
-  const bool wanted =
-      (stored > replies_.acknowledged_stored() && replies_.acknowledged_stored() < stored_wanted_) ||
-      (synced > replies_.acknowledged_synced() && replies_.acknowledged_synced() < synced_wanted_);
-  if (wanted && refused_.last != 0 && replies_.has_room()) {
+  const AckNumbers reached{.stored = ledger_.stored(), .synced = ledger_.synced()};
+  const bool due = replies_.is_due(reached, {.stored = stored_wanted_, .synced = synced_wanted_});
+  if (due && refused_.last != 0 && replies_.has_room()) {
     replies_.refuse(refused_.first, refused_.last, refused_.why);
     refused_ = {};
   }
-  if (wanted && replies_.acknowledge(stored, synced)) counters().acknowledgements.add();
+  if (due && replies_.acknowledge(reached)) counters().acknowledgements.add();
   if (replies_.empty()) return;
   // Of a peer that is gone, everything it had sent is still to be read.
   replies_.send(waiter_.fd(), tick_ns_);

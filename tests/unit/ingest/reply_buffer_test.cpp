@@ -53,7 +53,7 @@ TEST_F(ReplyBufferTest, WritesRefusalsBeforeTheAcknowledgementThatPassesThem) {
   replies_.refuse(3, 3, Refusal::too_large);
   replies_.refuse(4, 6, Refusal::too_large);
   replies_.refuse(8, 8, Refusal::malformed);
-  EXPECT_TRUE(replies_.acknowledge(9, 2));
+  EXPECT_TRUE(replies_.acknowledge({.stored = 9, .synced = 2}));
   EXPECT_EQ(replies_.send(daemon_.get(), 1), ReplyBuffer::Sent::all);
   const auto all = heard();
   ASSERT_EQ(all.size(), 3U);
@@ -65,17 +65,28 @@ TEST_F(ReplyBufferTest, WritesRefusalsBeforeTheAcknowledgementThatPassesThem) {
 }
 
 TEST_F(ReplyBufferTest, SaysNothingTwice) {
-  EXPECT_TRUE(replies_.acknowledge(5, 1));
+  EXPECT_TRUE(replies_.acknowledge({.stored = 5, .synced = 1}));
   EXPECT_EQ(replies_.send(daemon_.get(), 1), ReplyBuffer::Sent::all);
-  EXPECT_FALSE(replies_.acknowledge(5, 1));
-  EXPECT_TRUE(replies_.acknowledge(5, 2));
+  EXPECT_FALSE(replies_.acknowledge({.stored = 5, .synced = 1}));
+  EXPECT_TRUE(replies_.acknowledge({.stored = 5, .synced = 2}));
+}
+
+TEST_F(ReplyBufferTest, AnAcknowledgementIsDueWhenThereIsNewsOfANumberThatIsWaitedFor) {
+  replies_.start(10);
+  EXPECT_FALSE(replies_.is_due({.stored = 12, .synced = 12}, {.stored = 0, .synced = 0})) << "nobody waits";
+  EXPECT_FALSE(replies_.is_due({.stored = 12, .synced = 12}, {.stored = 10, .synced = 10})) << "told already";
+  EXPECT_FALSE(replies_.is_due({.stored = 10, .synced = 10}, {.stored = 12, .synced = 12})) << "no news";
+  EXPECT_TRUE(replies_.is_due({.stored = 11, .synced = 10}, {.stored = 12, .synced = 0})) << "some of it";
+  EXPECT_FALSE(replies_.is_due({.stored = 12, .synced = 10}, {.stored = 0, .synced = 12}))
+      << "not of what is waited for";
+  EXPECT_TRUE(replies_.is_due({.stored = 12, .synced = 11}, {.stored = 0, .synced = 12}));
 }
 
 TEST_F(ReplyBufferTest, LetsOneAcknowledgementWaitForAPeerThatDoesNotRead) {
   fill();
   int written = 0;
   for (std::uint64_t n = 1; n <= 1000; ++n) {
-    written += replies_.acknowledge(n, 0) ? 1 : 0;
+    written += replies_.acknowledge({.stored = n, .synced = 0}) ? 1 : 0;
     EXPECT_EQ(replies_.send(daemon_.get(), static_cast<std::int64_t>(n)), ReplyBuffer::Sent::blocked);
     EXPECT_TRUE(replies_.has_room());
   }
@@ -100,7 +111,7 @@ TEST_F(ReplyBufferTest, APeerThatIsGoneIsToldIntoTheVoid) {
   EXPECT_EQ(replies_.send(daemon_.get(), 1), ReplyBuffer::Sent::nobody_listens);
   for (std::uint64_t number = 1; number < 1000; ++number) {
     replies_.pong(number);
-    EXPECT_TRUE(replies_.acknowledge(number, number));
+    EXPECT_TRUE(replies_.acknowledge({.stored = number, .synced = number}));
     replies_.send(daemon_.get(), 2);
     EXPECT_TRUE(replies_.empty() && replies_.has_room());
   }
