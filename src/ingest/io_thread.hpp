@@ -128,10 +128,8 @@ class IoThread {
   void pause(Channel& channel) { paused_.push_back(&channel); }
   /// Calls its poll() each cycle until it says `done`; no cycle sleeps meanwhile.
   void poll(Channel& channel);
-  /// What comes has been coming so soon after what came before that it pays to look for it.
-  [[nodiscard]] bool pays_to_look() const { return window_.nanos() > 0; }
   /// Nothing has come, but soon something may: it pays to look again.
-  [[nodiscard]] bool looks_on() const { return looks_on_ && pays_to_look(); }
+  [[nodiscard]] bool looks_on() const { return looks_on_ && window_.nanos() > 0; }
   /// How often this thread has slept with channels polled.
   [[nodiscard]] std::uint64_t naps() const { return naps_; }
   void retire(Channel& channel);

@@ -64,9 +64,9 @@ void SharedIntake::look_afresh() {
   naps_before_ = thread_.naps();
 }
 
-/// A nap costs less than being woken, unless three of them are in vain for every record.
+/// Naps even where records come far apart: a ring that is armed between the first two records of a burst costs their
+/// writer a second bell.
 bool SharedIntake::looks_on() {
-  if (!thread_.pays_to_look()) return false;
   return ++looks_in_vain_ < kLooksInVainMax && thread_.naps() - naps_before_ < kNapsInVainMax;
 }
 
