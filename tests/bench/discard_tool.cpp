@@ -2,8 +2,8 @@
 // with recv(2) into a buffer of the daemon's size, datagrams by recvmmsg(2) in the daemon's batches, without
 // credentials. Counts into a file that await_tool watches. Runs until killed.
 //
-// With --write a stream's bytes go into a file as they came, by one write(2) for each recv(2): the least that storing
-// them can cost. It knows no records, and a torn file is nothing it could tell from a whole one.
+// With --write a stream's bytes go into a file as they came, by one write(2) for each recv(2): the simplest way
+// to store them. It knows no records, and a torn file is nothing it could tell from a whole one.
 
 #include <fcntl.h>
 #include <sys/uio.h>

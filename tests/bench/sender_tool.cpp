@@ -150,7 +150,9 @@ int main(int argc, char** argv) {
       ->check(CLI::ExistingFile);
   app.add_option("--header", options.header, "put in front of every line");
   app.add_option("--messages", options.messages, "how many are measured");
-  app.add_option("--warm-up", options.warm_up, "how many are sent before, over the same connection");
+  app.add_option(
+      "--warm-up", options.warm_up,
+      "how many are sent before, over the same connection; then, and at the end, it waits for a line");
   app.add_option("--batch", options.batch, "messages per system call")->check(CLI::Range(1, 1024));
   app.add_option("--rate", options.rate, "messages per second; 0: flat out");
   CLI11_PARSE(app, argc, argv);

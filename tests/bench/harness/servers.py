@@ -76,7 +76,7 @@ class Discard(Server):
 
 
 class ReceiveAndWrite(Discard):
-    """What storing costs at least: no records, no checksums, nothing that finds them again."""
+    """The simplest program that stores: no records, no checksums, nothing that finds them again."""
     name = "receive and write"
     setup = "discard_tool --write: recv(2) into 256 KiB and one write(2) of it to a file"
     arguments = ("--write", "out/stream")
