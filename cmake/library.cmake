@@ -29,9 +29,6 @@ set_target_properties(fastlog_static PROPERTIES OUTPUT_NAME fastlog LINKER_LANGU
 
 # What a program that links the static one links besides.
 set(FASTLOG_STATIC_NEEDS fmt isal stdc++ m)
-if(FASTLOGD_COVERAGE)
-  list(APPEND FASTLOG_STATIC_NEEDS gcov)
-endif()
 list(TRANSFORM FASTLOG_STATIC_NEEDS PREPEND -l OUTPUT_VARIABLE FASTLOG_STATIC_FLAGS)
 list(JOIN FASTLOG_STATIC_FLAGS " " FASTLOG_STATIC_FLAGS)
 

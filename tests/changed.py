@@ -61,10 +61,23 @@ class Fingerprints:
         return self._groups[kind]
 
 
-def passed_now(report: pathlib.Path) -> set[str]:
-    """Names of the tests that ran and neither failed nor were skipped, from ctest's JUnit file."""
-    return {case.get("name") for case in xml.etree.ElementTree.parse(report).getroot().iter("testcase")
-            if case.get("status") == "run" and case.find("failure") is None and case.find("skipped") is None}
+class Report:
+    """What ctest wrote of a run, its JUnit file."""
+
+    def __init__(self, path: pathlib.Path):
+        self._cases = list(xml.etree.ElementTree.parse(path).getroot().iter("testcase"))
+
+    def passed(self) -> set[str]:
+        """Names of the tests that ran and neither failed nor were skipped."""
+        return {case.get("name") for case in self._cases
+                if case.get("status") == "run" and case.find("failure") is None and case.find("skipped") is None}
+
+    def print_failed(self, lines: int) -> None:
+        """The last lines of every failed test: what they printed stands far above, between the ones that passed."""
+        for case in self._cases:
+            if case.find("failure") is not None:
+                output = (case.findtext("system-out") or "").splitlines()
+                print(f"\n{case.get('name')} failed:", *output[-lines:], sep="\n    ", flush=True)
 
 
 def main() -> int:
@@ -90,8 +103,10 @@ def main() -> int:
     code = subprocess.run(["ctest", "--test-dir", str(build), "-j", "2", "--output-on-failure", "--no-tests=error",
                            "--output-junit", str(report), *chosen, *options]).returncode
     if report.exists():
-        passed |= {name: wanted[name] for name in passed_now(report) if name in wanted}
+        told = Report(report)
+        passed |= {name: wanted[name] for name in told.passed() if name in wanted}
         memory.write_text(json.dumps(passed, indent=0, sort_keys=True) + "\n")
+        told.print_failed(lines=30)
     return code
 
 
