@@ -60,6 +60,8 @@ def _unpack(package: str) -> pathlib.Path:
         shutil.rmtree(half, ignore_errors=True)
         for archive in pathlib.Path(folder).glob("*.deb"):
             subprocess.run(["dpkg", "-x", str(archive), str(half)], check=True)
+        versions = dict(one.split("=", 1) for one in wanted)
+        (half / "version").write_text(versions.get(package, ""))
         half.rename(root)
     return root
 
@@ -79,8 +81,11 @@ def find(name: str, package: str, version_option: str | None = "--version") -> P
         if path is None:
             raise Unavailable(f"no {name} in package {package}")
     program = Program(path, root, "")
-    done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True)
-    program.version = done.stdout.strip() if root is None and done.returncode == 0 else ""
+    if root is None:
+        done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True)
+        program.version = done.stdout.strip() if done.returncode == 0 else ""
+    elif (root / "version").exists():
+        program.version = (root / "version").read_text()
     if not program.version and version_option:
         program.version = _version(path, program.environment, version_option)
     return program
