@@ -195,13 +195,23 @@ std::uint32_t crc32c_portable(std::uint32_t crc, std::span<const std::byte> byte
   return ~extend_portable(~crc, bytes.data(), bytes.size());
 }
 
+namespace {
+
+/// Apart, so that the common case above it needs no stack.
+__attribute__((noinline)) std::uint32_t one_after_the_other(std::uint32_t crc, const Crc32cHead& head,
+                                                            std::span<const std::byte> words) {
+  return crc32c(crc32c(crc, std::as_bytes(std::span(head))), words);
+}
+
+}  // namespace
+
 std::uint32_t crc32c(std::uint32_t crc, const Crc32cHead& head, std::span<const std::byte> words) {
 #if defined(__x86_64__)
-  if (kHasInstructions && words.size() < kBlockBytes) {
+  if (kHasInstructions && words.size() < kBlockBytes) [[likely]] {
     return ~extend_sse42(~crc, head, words.data(), words.size());
   }
 #endif
-  return crc32c(crc32c(crc, std::as_bytes(std::span(head))), words);
+  return one_after_the_other(crc, head, words);
 }
 
 std::uint32_t copy_crc32c(std::uint32_t crc, const Crc32cHead& head, std::byte* to,

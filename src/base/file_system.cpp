@@ -128,10 +128,14 @@ class PosixFileSystem final : public FileSystem {
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
     if (!directory) return errno_error("open directory " + path);
     std::vector<std::string> names;
-    while (const dirent* entry = ::readdir(directory.get())) {
+    for (;;) {
+      errno = 0;  // readdir(3): the end and an error look alike but for it
+      const dirent* const entry = ::readdir(directory.get());
+      if (entry == nullptr) break;
       const std::string name = entry->d_name;
       if (name != "." && name != "..") names.push_back(name);
     }
+    if (errno != 0) return errno_error("read directory " + path);
     std::sort(names.begin(), names.end());
     return names;
   }
@@ -179,8 +183,13 @@ bool is_no_room(const Error& error) {
          error.code == std::error_code(EDQUOT, std::system_category());
 }
 
+bool is_bad_storage(const Error& error) {
+  return error.code == std::errc::io_error || error.code == std::errc::bad_message ||
+         error.code == std::error_code(EUCLEAN, std::system_category());
+}
+
 bool is_disk_trouble(const Error& error) {
-  return is_no_room(error) || error.code == std::errc::io_error;
+  return is_no_room(error) || is_bad_storage(error);
 }
 
 FileSystem& posix_file_system() {

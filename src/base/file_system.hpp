@@ -48,18 +48,21 @@ class FileSystem {
   [[nodiscard]] virtual Result<> sync_directory(const std::string& path) = 0;
   /// Creates the directory and missing parents with `mode`, and syncs the directory that each new one is in.
   [[nodiscard]] virtual Result<> make_directories(const std::string& path, mode_t mode) = 0;
-  /// Names (not paths) of the entries, without "." and "..", sorted.
+  /// Names (not paths) of the entries, without "." and "..", sorted. All of them, or an error.
   [[nodiscard]] virtual Result<std::vector<std::string>> list(const std::string& path) = 0;
   [[nodiscard]] virtual Result<struct stat> status(const std::string& path) = 0;
   /// Bytes free to an ordinary user on the file system of `path`.
   [[nodiscard]] virtual Result<std::uint64_t> free_bytes(const std::string& path) = 0;
 };
 
-/// The disk or its file system could not: no room (ENOSPC, EDQUOT) or an error of the device (EIO). That may pass, unlike
-/// what one may not do, or what does not exist.
+/// The disk or its file system could not: no room, or bad storage. That may pass, unlike what one may not do, or what
+/// does not exist.
 [[nodiscard]] bool is_disk_trouble(const Error& error);
-/// Of these: no room.
+/// Of these: no room (ENOSPC, EDQUOT).
 [[nodiscard]] bool is_no_room(const Error& error);
+/// Of these: an error of the device (EIO), or a file system that finds itself damaged (EUCLEAN, EBADMSG: what ext4, XFS and
+/// btrfs mean by EFSCORRUPTED and EFSBADCRC).
+[[nodiscard]] bool is_bad_storage(const Error& error);
 
 /// The real one. Stateless, lives as long as the program.
 [[nodiscard]] FileSystem& posix_file_system();

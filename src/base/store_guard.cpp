@@ -12,7 +12,7 @@
 namespace fastlogd {
 namespace {
 
-// One active segment a stream, and one that is being left; tests have a few more.
+// One active segment a stream, one that is being left, and its readers' wait page; tests have a few more.
 constexpr std::size_t kPlaces = std::size_t{4} * limits::kStreamsMax;
 constexpr std::uintptr_t kReserved = 1;  // `begin` of a place whose end is not there yet
 
