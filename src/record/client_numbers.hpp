@@ -46,11 +46,17 @@ class ClientNumbers {
 
   void make_room() { sets_.resize(kSets); }
   /// Everything up to `last` is in the log or was refused. Never goes back.
-  void note(const ClientKey& client, std::uint64_t last);
+  void note(const ClientKey& client, std::uint64_t last) { note(client, 1, last); }
+  /// [first, last] is in the log. Of what lies before, nothing new is known: after a hole it may be on its way still.
+  void note(const ClientKey& client, std::uint64_t first, std::uint64_t last);
+  /// Knows nobody any more; keeps its room.
+  void forget() { sets_.assign(sets_.size(), Set{}); }
   /// All that `other` knows, as newer than what this one knew.
   void add(const ClientNumbers& other);
   /// 0: nothing is known of it.
   [[nodiscard]] std::uint64_t last_of(const ClientKey& client) const;
+  /// How many numbers from `first` on are in the log or were refused, without a doubt.
+  [[nodiscard]] std::uint64_t known_from(const ClientKey& client, std::uint64_t first) const;
   [[nodiscard]] bool empty() const { return sets_.empty() || size() == 0; }
   [[nodiscard]] std::size_t size() const;
 
@@ -67,11 +73,13 @@ class ClientNumbers {
  private:
   struct Entry {
     ClientKey client;
-    std::uint64_t last = 0;  ///< 0: a free place
+    std::uint64_t last = 0;   ///< 0: a free place
+    std::uint64_t since = 0;  ///< from here to `last` there is no hole
   };
   using Set = std::array<Entry, kWays>;
 
   [[nodiscard]] static std::size_t set_of(const ClientKey& client);
+  [[nodiscard]] const Entry* find(const ClientKey& client) const;
 
   std::vector<Set> sets_;
 };

@@ -10,14 +10,14 @@ EntryView::EntryView(std::span<const std::byte> bytes) : at_(bytes.data()) {
   FASTLOGD_CHECK(bytes.size() >= sizeof(EntryHeader));
   std::memcpy(&header_, at_, sizeof header_);
   FASTLOGD_CHECK(header_.entry_bytes % 8 == 0 && header_.entry_bytes <= bytes.size());
-  const std::size_t behind = header_.kind == EntryKind::numbered_block ? sizeof(Numbering) : 0;
+  const std::size_t behind = is_numbered() ? sizeof(Numbering) : 0;
   FASTLOGD_CHECK(!is_block() || header_.entry_bytes ==
                                     block_bytes(header_.payload_bytes, header_.descriptor_count) + behind);
 }
 
 Numbering EntryView::numbering() const {
   Numbering numbering;
-  if (header_.kind != EntryKind::numbered_block) return numbering;
+  if (!is_numbered()) return numbering;
   std::memcpy(&numbering, at_ + header_.entry_bytes - sizeof numbering, sizeof numbering);
   return numbering;
 }
@@ -100,6 +100,11 @@ std::string_view loss_reason_name(LossReason reason) {
       return "durability_unknown";
   }
   return "unknown";
+}
+
+std::string stored_reason_name(LossReason reason) {
+  const auto number = static_cast<std::size_t>(reason);
+  return number < kLossReasons ? std::string(loss_reason_name(reason)) : std::to_string(number);
 }
 
 }  // namespace fastlogd::ingress

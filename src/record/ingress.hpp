@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/counter.hpp"
@@ -36,7 +37,8 @@ enum class EntryKind : std::uint32_t {
   block = 1,
   source_definition = 2,
   sync_request = 3,
-  numbered_block = 4
+  numbered_block = 4,  ///< with the numbers that a client gives its records
+  lent_block = 5       ///< likewise; its records lie in the client's memory, too, until they are published
 };
 
 struct EntryHeader {
@@ -111,9 +113,12 @@ class EntryView {
     return reinterpret_cast<const char*>(at_ + sizeof(EntryHeader));
   }
   /// Numbered or not.
-  [[nodiscard]] bool is_block() const {
-    return header_.kind == EntryKind::block || header_.kind == EntryKind::numbered_block;
+  [[nodiscard]] bool is_block() const { return header_.kind == EntryKind::block || is_numbered(); }
+  [[nodiscard]] bool is_numbered() const {
+    return header_.kind == EntryKind::numbered_block || header_.kind == EntryKind::lent_block;
   }
+  /// What of it is not stored is not lost: the daemon that comes next finds it where this one did.
+  [[nodiscard]] bool is_lent() const { return header_.kind == EntryKind::lent_block; }
   /// Block only.
   [[nodiscard]] std::span<const Descriptor> descriptors() const;
   /// Block only: of its first message; of no client if nobody numbers them.
@@ -150,6 +155,8 @@ enum class LossReason : std::uint8_t {
 };
 inline constexpr std::size_t kLossReasons = 10;
 [[nodiscard]] std::string_view loss_reason_name(LossReason reason);
+/// Of a reason that was read: a later version's is shown by its number.
+[[nodiscard]] std::string stored_reason_name(LossReason reason);
 
 /// One per ring. Counters are written by the io thread only.
 struct RingLoss {

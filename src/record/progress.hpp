@@ -58,10 +58,11 @@ class RingProgress {
  public:
   // ---- Appender ----
 
-  /// False: the queue is full, and publish() must wait. Before the publish() that covers the range.
-  [[nodiscard]] bool push_dropped(const DroppedRange& range) {
+  /// False: no more than `spare` places are free, and publish() must wait. Before the publish() that covers the range. Who
+  /// doesn't publish at once leaves a place spare: a queue full of what was never published is popped by nobody.
+  [[nodiscard]] bool push_dropped(const DroppedRange& range, std::size_t spare = 0) {
     const std::uint64_t put = put_.load(std::memory_order_relaxed);
-    if (put - popped_.load(std::memory_order_acquire) == dropped_.size())
+    if (put - popped_.load(std::memory_order_acquire) + spare >= dropped_.size())
       return false;  // meets pop_dropped()
     dropped_[put % dropped_.size()] = range;
     put_.store(put + 1, std::memory_order_release);  // meets dropped()

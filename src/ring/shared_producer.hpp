@@ -66,6 +66,10 @@ class SharedProducer {
   [[nodiscard]] bool closed() const {
     return parts_.consumer->attention.load(std::memory_order_acquire) == ConsumerPage::kClosed;
   }
+  /// What is given back is what this page says, from here on: the consumer's, or one of the caller's own that gives nothing
+  /// back. It outlives the ring, and what it says is not less than what was said before.
+  void believe(ConsumerPage& page) { parts_.consumer = &page; }
+
   /// What the consumer has not given back: for sending it again elsewhere.
   [[nodiscard]] std::uint64_t read() const { return parts_.consumer->read.load(std::memory_order_acquire); }
   [[nodiscard]] std::uint64_t written() const { return tail_; }

@@ -30,6 +30,28 @@ TEST(ClientNumbers, KnowTheHighestOfEachClientAndUser) {
   EXPECT_EQ(numbers.size(), 3U);
 }
 
+TEST(ClientNumbers, DoNotKnowWhatLiesBeforeAHole) {
+  ClientNumbers numbers;
+  numbers.note(client(1), 10);  // as a start knows it: all of them
+  EXPECT_EQ(numbers.known_from(client(1), 1), 10U);
+  EXPECT_EQ(numbers.known_from(client(1), 10), 1U);
+  EXPECT_EQ(numbers.known_from(client(1), 11), 0U);
+  numbers.note(client(1), 11, 12);
+  EXPECT_EQ(numbers.known_from(client(1), 3), 10U);
+  numbers.note(client(1), 20, 29);
+  EXPECT_EQ(numbers.known_from(client(1), 12), 0U);
+  EXPECT_EQ(numbers.known_from(client(1), 20), 10U);
+  numbers.note(client(1), 13, 19);  // late: the hole may have had more parts
+  EXPECT_EQ(numbers.known_from(client(1), 12), 0U);
+  EXPECT_EQ(numbers.last_of(client(1)), 29U);
+  EXPECT_EQ(numbers.known_from(client(2), 1), 0U);
+  numbers.note(client(2), 5, 6);
+  EXPECT_EQ(numbers.known_from(client(2), 4), 0U);
+  EXPECT_EQ(numbers.known_from(client(2), 5), 2U);
+  numbers.forget();
+  EXPECT_EQ(numbers.known_from(client(1), 20), 0U);
+}
+
 TEST(ClientNumbers, KnowNothingOfWhoHasNoId) {
   ClientNumbers numbers;
   numbers.note({}, 7);

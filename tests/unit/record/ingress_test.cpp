@@ -90,6 +90,14 @@ TEST(Block, MaySayWhoseNumbersItsMessagesHave) {
   EXPECT_EQ(numbered.descriptors().size(), 1u);
   EXPECT_EQ(numbered.numbering(), numbering);
 
+  EXPECT_FALSE(numbered.is_lent());
+
+  header.kind = EntryKind::lent_block;
+  std::memcpy(bytes, &header, sizeof header);
+  const EntryView lent(std::as_bytes(std::span(words)));
+  EXPECT_TRUE(lent.is_block() && lent.is_lent());
+  EXPECT_EQ(lent.numbering(), numbering);
+
   header.kind = EntryKind::block;
   std::memcpy(bytes, &header, sizeof header);
   EXPECT_DEATH(EntryView{std::as_bytes(std::span(words))}, "broken invariant") << "32 bytes too long";
