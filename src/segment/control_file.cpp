@@ -103,8 +103,8 @@ Mapping map_page(int fd, int prot) {
   return address == MAP_FAILED ? Mapping() : Mapping(address, limits::kPageBytes);
 }
 
-void futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value, const timespec* timeout) {
-  ::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), operation, value, timeout, nullptr, 0);
+long futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value, const timespec* timeout) {
+  return ::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), operation, value, timeout, nullptr, 0);
 }
 
 /// A killed daemon leaves both its files behind. The next one replaces them, unless the runtime directory is another
@@ -202,6 +202,7 @@ Result<ControlWriter> ControlWriter::create(const std::string& directory, const 
   auto wait = create_page(writer.wait_path_, 0666, {});
   if (!wait) return wait.error();
   writer.wait_ = std::move(*wait);
+  writer.wait_guard_ = StoreGuard({writer.wait_.data(), writer.wait_.size()});
   return writer;
 }
 
@@ -230,7 +231,7 @@ void ControlWriter::set_state(LogState state) {
 void ControlWriter::wake_readers() {
   if (wait_word().load(std::memory_order_seq_cst) == 0) return;
   wait_word().exchange(0, std::memory_order_seq_cst);
-  futex(wait_word(), FUTEX_WAKE, INT32_MAX, nullptr);
+  (void)futex(wait_word(), FUTEX_WAKE, INT32_MAX, nullptr);
 }
 
 LogPosition ControlWriter::committed() const {
@@ -265,8 +266,8 @@ std::optional<ControlReader> ControlReader::open(const std::string& directory) {
   if (page.magic != kControlMagic || page.version != kControlVersion) return std::nullopt;
   // What lies on tmpfs is of this boot by nature; a container may show its readers a boot id of its own.
   if (!is_tmpfs(reader.control_fd_.get()) && page.identity.boot_id != current_boot_id()) return std::nullopt;
-  const UniqueFd wait_fd(::open(wait->c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  if (wait_fd) reader.wait_ = map_page(wait_fd.get(), PROT_READ | PROT_WRITE);
+  reader.wait_fd_ = UniqueFd(::open(wait->c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  if (reader.wait_fd_) reader.wait_ = map_page(reader.wait_fd_.get(), PROT_READ);
   if (page.state.load(std::memory_order_acquire) != LogState::running) return std::nullopt;
   return reader;
 }
@@ -293,14 +294,19 @@ void ControlReader::wait(LogPosition seen, std::chrono::nanoseconds timeout) con
       std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(timeout, kPollInterval));
     return;
   }
+  // By the system's hand: whoever may write the file may cut it as well, and a store into what was cut is SIGBUS. The
+  // futex is never read here, only named; without memory behind it the call returns.
   auto& word = *reinterpret_cast<std::atomic<std::uint32_t>*>(wait_.data());
-  word.store(1, std::memory_order_seq_cst);
+  const std::uint32_t somebody_sleeps = 1;
+  const bool told = ::pwrite(wait_fd_.get(), &somebody_sleeps, sizeof somebody_sleeps, 0) > 0;
+  std::atomic_thread_fence(std::memory_order_seq_cst);
   if (page().committed_pos.load(std::memory_order_seq_cst) != seen.value ||
       page().state.load(std::memory_order_seq_cst) != LogState::running) {
     return;
   }
   const timespec limit{.tv_sec = timeout.count() / 1'000'000'000, .tv_nsec = timeout.count() % 1'000'000'000};
-  futex(word, FUTEX_WAIT, 1, &limit);
+  if (told && (futex(word, FUTEX_WAIT, 1, &limit) == 0 || errno != EFAULT)) return;
+  std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(timeout, kPollInterval));
 }
 
 }  // namespace fastlogd::segment

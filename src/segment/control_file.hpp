@@ -17,11 +17,12 @@
 //   oldest_pos      housekeeper           readers that were overtaken by retention
 //   state           main thread           readers: stopped means re-open
 //
-// Waking: a reader stores 1 into the wait word (seq_cst), loads committed_pos (seq_cst) and sleeps on the
+// Waking: a reader writes 1 into the wait word (pwrite, then a seq_cst fence), loads committed_pos (seq_cst) and sleeps on the
 // word if nothing is new; the appender stores committed_pos (seq_cst), loads the wait word (seq_cst), and if
 // it is 1 exchanges it to 0 and wakes all. With all four in one total order, either the reader sees the new
 // position or the appender sees the 1. A reader that lies in the wait word costs one wake-up a batch, and can
-// do nothing else.
+// do nothing else: one that cuts the file takes it from all, who then look again after a while. Nobody stores
+// through a mapping of it but the daemon, which is guarded (base/store_guard.hpp).
 #pragma once
 
 #include <atomic>
@@ -35,6 +36,7 @@
 #include "base/file_system.hpp"
 #include "base/mapping.hpp"
 #include "base/result.hpp"
+#include "base/store_guard.hpp"
 #include "base/unique_fd.hpp"
 #include "record/log_position.hpp"
 #include "segment/format.hpp"
@@ -127,6 +129,7 @@ class ControlWriter {
 
   Mapping control_;
   Mapping wait_;
+  StoreGuard wait_guard_;  ///< others may cut that file
   std::string control_path_;
   std::string wait_path_;
   bool moved_ = false;
@@ -159,6 +162,7 @@ class ControlReader {
   UniqueFd lock_;
   UniqueFd control_fd_;
   Mapping control_;
+  UniqueFd wait_fd_;
   Mapping wait_;  ///< empty if this process may not write it: then wait() polls
 };
 

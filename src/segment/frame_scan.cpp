@@ -4,12 +4,15 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 
 #include <fmt/format.h>
 
+#include "base/crc32c.hpp"
 #include "record/extension.hpp"
 
 namespace fastlogd::segment {
@@ -36,19 +39,17 @@ FrameStatus check_frame(std::span<const std::byte> bytes, std::uint64_t offset, 
   const std::uint64_t length = commit & 0xffffffff;
   if (length < kFrameHeaderBytes || padded(length) > next_block(offset) - offset) return FrameStatus::invalid;
   if (padded(length) > bytes.size()) return FrameStatus::short_bytes;
-  FrameHeader header;
-  std::memcpy(&header, bytes.data(), sizeof header);
-  header.commit = commit;
+  std::array<std::uint64_t, 4> words;  // read once: a mapping can change under us
+  std::memcpy(words.data(), bytes.data(), sizeof words);
+  words[0] = commit;
+  const auto header = std::bit_cast<FrameHeader>(words);
   const auto stored = bytes.subspan(kFrameHeaderBytes, padded(length) - kFrameHeaderBytes);
-  if (frame_checksum(salt, offset, header, stored) != header.crc()) return FrameStatus::invalid;
+  const Crc32cHead head{offset, length, words[1], words[2], words[3]};  // as checksum_head() has it
+  const auto summed = header.type == FrameType::pad ? std::span<const std::byte>{} : stored;
+  if (crc32c(salt, head, summed) != header.crc()) return FrameStatus::invalid;
   if (!is_known(header.type)) return FrameStatus::unknown;
   frame = FrameView{.header = header, .offset = offset, .payload = stored.first(length - kFrameHeaderBytes)};
   return FrameStatus::valid;
-}
-
-std::uint64_t skip_block_rest(std::uint64_t offset) {
-  const std::uint64_t block_end = next_block(offset);
-  return block_end - offset < kFrameHeaderBytes ? block_end : offset;
 }
 
 namespace {
@@ -89,6 +90,7 @@ Result<SegmentBytes> SegmentBytes::mapped(FileSystem& files, UniqueFd fd, std::u
   if (!mapping) return mapping.error();
   SegmentBytes result = buffered(files, std::move(fd), bytes);
   result.mapping_ = std::make_shared<const Mapping>(std::move(*mapping));
+  result.length_known_ = false;
   return result;
 }
 
@@ -107,7 +109,8 @@ void SegmentBytes::read_ahead(std::size_t bytes) {
   (void)::madvise(mapping_->data(), mapping_->size(), advice);  // nothing but time depends on it
 }
 
-/// Ahead of the limit, too: a reader that follows the writer comes here once a window.
+/// Ahead of the limit, too: a reader that follows the writer comes here once a window. Where the window reaches into a
+/// hole of a full tmpfs, which has no page for it, it is made smaller.
 Result<> SegmentBytes::populate(std::uint64_t offset, std::size_t wanted) {
   constexpr std::uint64_t kPage = limits::kPageBytes;
   if (!length_known_) {
@@ -120,13 +123,15 @@ Result<> SegmentBytes::populate(std::uint64_t offset, std::size_t wanted) {
   }
   if (offset >= buffer_start_ && offset + wanted <= buffer_end_) return {};
   const std::uint64_t start = offset / kPage * kPage;
-  const std::uint64_t stop = std::min(
-      {next_block(offset), bytes_, (offset + std::max(read_bytes_, wanted) + kPage - 1) / kPage * kPage});
-  const int done = ::madvise(mapping_->data() + start, stop - start, MADV_POPULATE_READ);
-  // Any other error says that this kernel (before 5.14) or this kind of memory can't do it.
-  if (done != 0 && (errno == EFAULT || errno == EHWPOISON || errno == EIO)) {
-    return errno_error(fmt::format("page at {} of a segment", start));
+  std::uint64_t stop = 0;
+  for (std::size_t ahead = std::max(read_bytes_, wanted);; ahead = std::max(ahead / 2, wanted)) {
+    stop = std::min({next_block(offset), bytes_, (offset + ahead + kPage - 1) / kPage * kPage});
+    if (::madvise(mapping_->data() + start, stop - start, MADV_POPULATE_READ) == 0) break;
+    // Any other error says that this kernel (before 5.14) or this kind of memory can't do it.
+    if (errno != EFAULT && errno != EHWPOISON && errno != EIO) break;
+    if (ahead == wanted) return errno_error(fmt::format("page at {} of a segment", start));
   }
+  window_ = mapping_->data() + start;
   buffer_start_ = start;
   buffer_end_ = stop;
   return {};
@@ -138,6 +143,7 @@ Result<> SegmentBytes::read(std::uint64_t offset, std::uint64_t end, std::size_t
   const std::size_t n = std::min<std::uint64_t>(std::max(read_bytes_, wanted), end - offset);
   if (buffer_.size() < n) buffer_.resize(n);
   auto got = files_->read_at(fd_.get(), std::span(buffer_).first(n), offset);
+  window_ = buffer_.data();
   buffer_start_ = offset;
   buffer_end_ = offset + (got ? *got : 0);
   if (!got) return got.error();
@@ -150,11 +156,7 @@ Result<std::span<const std::byte>> SegmentBytes::from(std::uint64_t offset, std:
   if (end <= offset) return std::span<const std::byte>{};
   wanted = std::min<std::uint64_t>(wanted, end - offset);
   if (auto done = mapping_ ? populate(offset, wanted) : read(offset, end, wanted); !done) return done.error();
-  const std::span<const std::byte> window =
-      mapping_ ? mapping_->bytes().subspan(buffer_start_, buffer_end_ - buffer_start_)
-               : std::span<const std::byte>(buffer_);
-  const std::size_t skip = offset - buffer_start_;
-  return window.subspan(skip, std::min(buffer_end_, end) - offset);
+  return at_hand(offset, limit);
 }
 
 }  // namespace fastlogd::segment

@@ -40,7 +40,10 @@ enum class FrameStatus : std::uint8_t {
                                       std::uint32_t salt, FrameView& frame);
 
 /// If fewer bytes than a frame header are left in the block, the start of the next one; else `offset`.
-[[nodiscard]] std::uint64_t skip_block_rest(std::uint64_t offset);
+[[nodiscard]] inline std::uint64_t skip_block_rest(std::uint64_t offset) {
+  const std::uint64_t block_end = next_block(offset);
+  return block_end - offset < kFrameHeaderBytes ? block_end : offset;
+}
 
 /// Makes a DATA frame a record. The source is left to the caller. False: the extension is damaged.
 [[nodiscard]] bool decode_record(const FrameView& frame, RecordView& record);
@@ -67,6 +70,13 @@ class SegmentBytes {
   [[nodiscard]] Result<std::span<const std::byte>> from(std::uint64_t offset, std::uint64_t limit,
                                                         std::size_t wanted);
 
+  /// As much of that as is there already, without asking the system; may be nothing. Inline: this is once a frame.
+  [[nodiscard]] std::span<const std::byte> at_hand(std::uint64_t offset, std::uint64_t limit) const {
+    const std::uint64_t end = std::min({limit, next_block(offset), buffer_end_});
+    if (offset < buffer_start_ || offset >= end || !length_known_) return {};
+    return {window_ + (offset - buffer_start_), end - offset};
+  }
+
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] explicit operator bool() const { return static_cast<bool>(fd_); }
   /// How much is read at a time from here on; through a mapping the kernel is told whether to read around a fault.
@@ -76,7 +86,7 @@ class SegmentBytes {
     if (!mapping_) buffer_end_ = buffer_start_;
   }
   /// A mapping's file is asked for its length again before the next bytes are given out.
-  void recheck() { length_known_ = false; }
+  void recheck() { length_known_ = !mapping_; }
   /// Whoever holds it keeps views valid. Nothing if buffered.
   [[nodiscard]] const std::shared_ptr<const Mapping>& mapping() const { return mapping_; }
 
@@ -88,9 +98,10 @@ class SegmentBytes {
   UniqueFd fd_;
   std::uint64_t bytes_ = 0;
   std::shared_ptr<const Mapping> mapping_;
-  bool length_known_ = false;
+  bool length_known_ = true;  ///< or of no interest: what has been read stays
   std::vector<std::byte> buffer_;
-  std::uint64_t buffer_start_ = 0;  ///< of a mapping: what was populated
+  const std::byte* window_ = nullptr;  ///< the byte at buffer_start_
+  std::uint64_t buffer_start_ = 0;     ///< of a mapping: what was populated
   std::uint64_t buffer_end_ = 0;
   std::size_t read_bytes_ = kReadAheadBytes;
 };

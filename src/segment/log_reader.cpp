@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "segment/log_reader_state.hpp"
+#include "segment/told_end.hpp"
 #include "segment/unsealed_scan.hpp"
 
 namespace fastlogd::segment {
@@ -19,10 +20,24 @@ constexpr std::chrono::milliseconds kOfflinePoll{50};
 
 std::uint64_t LogReader::State::limit() const {
   const std::uint64_t end = cursor_->end_offset();
-  if (!control_) return end;
-  const LogPosition committed = control_->committed();
-  if (index_ < committed.segment()) return left_unfinished() ? trusted_end() : end;
-  return index_ == committed.segment() ? std::min(end, committed.offset()) : 0;
+  if (control_) {
+    const LogPosition committed = control_->committed();
+    if (index_ == committed.segment()) return std::min(end, committed.offset());
+    if (index_ > committed.segment()) return 0;
+    if (left_unfinished()) return trusted_end();
+  }
+  return cursor_->trailer() ? end : end_by_next();
+}
+
+/// Behind a segment that took no more stores may lie frames that could not be taken back. Asked once: it costs a few reads.
+std::uint64_t LogReader::State::end_by_next() const {
+  if (!told_ || told_->segment() != index_) {
+    const auto indices = readable_segments();
+    const auto told =
+        indices ? find_told_end(*files_, directory_, *indices, cursor_->header()) : std::nullopt;
+    told_ = LogPosition::of(index_, told.value_or(frames_end(cursor_->header().segment_bytes)));
+  }
+  return told_->offset();
 }
 
 /// A start brings the segments of earlier runs in order, unless the disk did not let it.
@@ -35,13 +50,16 @@ std::uint64_t LogReader::State::trusted_end() const {
   if (trusted_ && trusted_->segment() == index_) return trusted_->offset();
   auto cursor = SegmentCursor::open(*files_, directory_, index_, Access::pread);
   if (!cursor) return kHeaderBytes;
-  trusted_ = LogPosition::of(index_, scan_unsealed(*files_, *cursor).valid_end);
+  const auto indices = readable_segments();
+  const auto next = indices ? open_behind(*files_, directory_, *indices, index_) : std::nullopt;
+  trusted_ = LogPosition::of(index_, scan_unsealed(*files_, *cursor, next).valid_end);
   return trusted_->offset();
 }
 
 void LogReader::State::go_to(std::uint64_t index) {
   cursor_.reset();
   behind_.clear();
+  told_.reset();
   index_ = index;
   placed_ = true;
   gap_due_ = false;
@@ -131,6 +149,7 @@ LogReader::State::Step LogReader::State::at_end_of_segment(LogItem& item, bool c
   if (!following->cursor) return Step::caught_up;
   // A successor in use means that this segment is complete by now. It need not have been when we looked.
   const std::uint64_t at = cursor_->offset();
+  told_.reset();  // and that somebody says by now where it ended
   FrameView frame;
   if (cursor_->next(limit(), frame) == FrameStatus::valid) {
     cursor_->return_to(at);
@@ -224,6 +243,7 @@ LogReader::State::Step LogReader::State::step(LogItem& item) {
 
 ReadStatus LogReader::State::next(LogItem& item) {
   behind_.clear();
+  told_from_ = {};
   for (;;) {
     if (control_) seen_ = control_->committed();
     switch (step(item)) {
@@ -244,6 +264,7 @@ ReadStatus LogReader::State::next(LogItem& item) {
 void LogReader::State::check_control() {
   if (control_ && control_->current()) return;
   control_ = ControlReader::open(directory_);
+  told_.reset();
   if (cursor_) cursor_->refresh();  // the torn tail of a crash may have been cut meanwhile
 }
 
@@ -295,8 +316,8 @@ void LogReader::seek_oldest() {
 void LogReader::seek_end() {
   state_->seek_end();
 }
-Result<> LogReader::seek(LogPosition position) {
-  return state_->seek(position);
+Result<> LogReader::seek(LogPosition position, Sequence last) {
+  return state_->seek(position, last);
 }
 Result<> LogReader::seek_sequence(Sequence sequence) {
   return state_->seek_sequence(sequence);
@@ -319,6 +340,9 @@ void LogReader::wait(std::chrono::nanoseconds timeout) {
 }
 LogPosition LogReader::position() const {
   return state_->position();
+}
+Sequence LogReader::expected() const {
+  return state_->expected();
 }
 LogPosition LogReader::committed() const {
   return state_->committed();

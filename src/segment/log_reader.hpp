@@ -54,15 +54,18 @@ class LogReader {
 
   /// The next item in order. A new reader starts at the oldest record.
   [[nodiscard]] ReadStatus next(LogItem& item);
-  /// The item before the current place, walking backwards; caught_up at the oldest end.
+  /// The item before the current place, walking backwards; caught_up at the oldest end. Tells what is missing as next()
+  /// does, in front of the record behind which it is missing.
   [[nodiscard]] ReadStatus previous(LogItem& item);
 
   void seek_oldest();
   /// Behind the newest published record.
   void seek_end();
   /// A position from LogItem::next (or LogItem::position). One that retention has removed yields a gap on
-  /// next().
-  [[nodiscard]] Result<> seek(LogPosition position);
+  /// next(). `last` is the last number before it, a record's or a numbered gap's: with it next() tells what is missing
+  /// from there on, without it (0) only what is missing behind the next record. A place that a power loss took from the
+  /// log with all that lay behind it is where the log ended when it was brought in order.
+  [[nodiscard]] Result<> seek(LogPosition position, Sequence last = {});
   /// The first record with this sequence number or a higher one.
   [[nodiscard]] Result<> seek_sequence(Sequence sequence);
   /// The first record received at or after `time_ns`.
@@ -84,6 +87,7 @@ class LogReader {
   void wait(std::chrono::nanoseconds timeout);
 
   [[nodiscard]] LogPosition position() const;
+  [[nodiscard]] Sequence expected() const;      ///< the number that comes next; 0: unknown
   [[nodiscard]] LogPosition committed() const;  ///< end of what is published
   [[nodiscard]] LogPosition durable() const;  ///< end of what is known to be on disk; 0 without a live daemon
   [[nodiscard]] bool live() const;            ///< a daemon holds the log open

@@ -29,7 +29,7 @@ class LogReader::State {
   [[nodiscard]] ReadStatus previous(LogItem& item);
   void seek_oldest();
   void seek_end();
-  [[nodiscard]] Result<> seek(LogPosition position);
+  [[nodiscard]] Result<> seek(LogPosition position, Sequence last);
   [[nodiscard]] Result<> seek_sequence(Sequence sequence);
   [[nodiscard]] Result<> seek_time(std::int64_t time_ns);
   [[nodiscard]] bool in_time_order();
@@ -37,6 +37,7 @@ class LogReader::State {
   [[nodiscard]] Result<std::vector<std::uint64_t>> readable_segments() const;
   [[nodiscard]] LogPosition position() const;
   [[nodiscard]] LogPosition committed();
+  [[nodiscard]] Sequence expected() const { return expected_; }
   [[nodiscard]] const std::optional<ControlReader>& control() const { return control_; }
   [[nodiscard]] const Error& error() const { return error_; }
   [[nodiscard]] const std::optional<SegmentCursor>& cursor() const { return cursor_; }
@@ -69,12 +70,22 @@ class LogReader::State {
   [[nodiscard]] std::uint64_t limit() const;
   [[nodiscard]] bool left_unfinished() const;
   [[nodiscard]] std::uint64_t trusted_end() const;
+  [[nodiscard]] std::uint64_t end_by_next() const;
   void go_to(std::uint64_t index);
   [[nodiscard]] bool open_quietly(std::uint64_t index);
-  /// previous(): the DATA or GAP frame at `at`; false if it contradicts itself.
-  [[nodiscard]] bool give_back(std::uint64_t at, LogItem& item);
-  /// previous(): stands at the end of the segment before the current one; false if there is none.
-  [[nodiscard]] Result<bool> step_back();
+  /// seek(): `last` is lowered to what is left of the segment.
+  [[nodiscard]] static Result<> stand_at(SegmentCursor& cursor, std::uint64_t offset, Sequence& last);
+
+  // previous(): what is in front of the frames in behind_, then of their block, then of their segment.
+  [[nodiscard]] Step step_back(LogItem& item);
+  [[nodiscard]] Step give_back(std::uint64_t at, LogItem& item);
+  [[nodiscard]] bool take_back(const FrameView& frame, LogItem& item);
+  [[nodiscard]] Step block_before(LogItem& item);
+  [[nodiscard]] Step segment_before(LogItem& item);
+  [[nodiscard]] Step go_back_to(SegmentCursor cursor, bool refused, LogItem& item);
+  [[nodiscard]] Step told_down_to(std::uint64_t number, ingress::LossReason why, LogItem& item);
+  [[nodiscard]] std::optional<std::uint64_t> number_behind(std::uint64_t end);
+
   struct Ends {
     std::uint64_t index = 0;
     std::uint64_t last_sequence = UINT64_MAX;  ///< as long as it is not sealed
@@ -101,9 +112,14 @@ class LogReader::State {
   bool placed_ = false;                         ///< index_ is meant; otherwise start at the oldest
   bool gap_due_ = false;                        ///< seek() found its segment gone: say so
   mutable std::optional<LogPosition> trusted_;  ///< trusted_end() of the segment it was last asked of
+  mutable std::optional<LogPosition> told_;     ///< end_by_next(), likewise
   LogPosition seen_;                   ///< committed position when next() last looked, before any limit()
   Sequence expected_;                  ///< next sequence number; 0: unknown
   std::vector<std::uint64_t> behind_;  ///< previous(): frames still to be given out, newest last
+  Sequence told_from_;  ///< previous(): it has told of this number and all behind it; 0: unknown
+  Sequence covered_;    ///< previous(): GAP frames since then tell of numbers up to this one
+  ingress::LossReason missing_because_ =
+      ingress::LossReason::none;  ///< previous(): if numbers before are missing
   Error error_;
 };
 

@@ -1,5 +1,6 @@
 // The jumps of a LogReader: to the ends, to a position, by sequence or time, and backwards.
 #include <algorithm>
+#include <utility>
 
 #include "segment/log_reader_state.hpp"
 #include "segment/segment_file.hpp"
@@ -9,8 +10,9 @@ namespace fastlogd::segment {
 void LogReader::State::seek_oldest() {
   cursor_.reset();
   behind_.clear();
+  index_ = 0;
   placed_ = gap_due_ = false;
-  expected_ = {};
+  expected_ = told_from_ = {};
 }
 
 bool LogReader::State::open_quietly(std::uint64_t index) {
@@ -38,26 +40,46 @@ void LogReader::State::seek_end() {
       if (frame.header.type == FrameType::seal) break;
     }
     // Damage may have stopped the walk: the end is where trailer or watermark say.
-    if (vouched() && cursor_->offset() < end && end < frames_end(cursor_->header().segment_bytes)) {
+    const auto& trailer = cursor_->trailer();
+    const bool known = trailer || (control_ && end < frames_end(cursor_->header().segment_bytes));
+    if (known && cursor_->offset() < end) {
       cursor_->return_to(end);
-      expected_ = {};
+      expected_ = Sequence{trailer ? trailer->last_sequence + 1 : 0};
     }
     return;
   }
 }
 
-Result<> LogReader::State::seek(LogPosition position) {
+Result<> LogReader::State::seek(LogPosition position, Sequence last) {
   seek_oldest();
   auto opened = SegmentCursor::open(*files_, directory_, position.segment(), access_);
   if (!opened) {
     if (opened.error().code != std::errc::no_such_file_or_directory) return opened.error();
     go_to(position.segment());
     gap_due_ = true;
-    return {};
+  } else {
+    if (auto done = stand_at(*opened, position.offset(), last); !done) return done;
+    go_to(position.segment());
+    cursor_ = std::move(*opened);
   }
-  if (auto done = opened->seek(position.offset()); !done) return done;
-  go_to(position.segment());
-  cursor_ = std::move(*opened);
+  if (last.value != 0) expected_ = Sequence{last.value + 1};
+  return {};
+}
+
+/// The end that a trailer names needs no walk there: damage in the block before may not let it come so far. A start may
+/// have put it before a place that has been read, where a power loss took the rest: then what is left has been read, too,
+/// and numbers behind it are given anew.
+Result<> LogReader::State::stand_at(SegmentCursor& cursor, std::uint64_t offset, Sequence& last) {
+  const auto& trailer = cursor.trailer();
+  const std::uint64_t end = cursor.end_offset();
+  if (!trailer || offset < end || offset > frames_end(cursor.header().segment_bytes))
+    return cursor.seek(offset);
+  if (trailer->state != TrailerState::sealed) {
+    last = std::min(last, Sequence{trailer->last_sequence});
+  } else if (offset != end) {
+    return cursor.seek(offset);
+  }
+  cursor.return_to(end);
   return {};
 }
 
@@ -170,7 +192,7 @@ Result<> LogReader::State::seek_key(std::uint64_t segment, const BeforeKey& befo
   if (!first_gap) return {};
   const auto [position, expected] = *first_gap;
   if (!cursor_ || position.segment() != index_) {
-    if (auto done = seek(position); !done) return done;
+    if (auto done = seek(position, {}); !done) return done;
   }
   cursor_->return_to(position.offset());
   expected_ = expected;
@@ -212,66 +234,141 @@ Result<> LogReader::State::seek_time(std::int64_t time_ns) {
 
 // --- backwards ---
 
-bool LogReader::State::give_back(std::uint64_t at, LogItem& item) {
+/// Whatever is in front of record `number` is told from here on, and may be missing for `why`. What is missing from there
+/// to what was told last: a gap, unless GAP frames in between have told of it.
+LogReader::State::Step LogReader::State::told_down_to(std::uint64_t number, ingress::LossReason why,
+                                                      LogItem& item) {
+  const std::uint64_t end = told_from_.value;
+  const std::uint64_t first = std::max(number, covered_.value + 1);
+  const ingress::LossReason reason = std::exchange(missing_because_, why);
+  told_from_ = Sequence{end == 0 ? number : std::min(number, end)};
+  covered_ = {};
+  if (end == 0 || first >= end) return Step::again;
+  const Step step = report_gap(
+      item, Gap{.reason = reason, .count = end - first, .first = Sequence{first}, .last = Sequence{end - 1}});
+  expected_ = {};
+  return step;
+}
+
+/// The frame at `at`, or first what is missing behind it.
+LogReader::State::Step LogReader::State::give_back(std::uint64_t at, LogItem& item) {
   cursor_->return_to(at);
   FrameView frame;
-  const FrameStatus status = cursor_->next(limit(), frame);
+  const bool valid = cursor_->next(limit(), frame) == FrameStatus::valid;
+  if (valid && frame.header.type == FrameType::data &&
+      told_down_to(frame.header.sequence + 1, ingress::LossReason::none, item) == Step::item) {
+    expected_ = item.gap.first;  // next() tells the same gap again
+    return Step::item;
+  }
+  behind_.pop_back();
   cursor_->return_to(at);  // next() gives the same item again
-  if (status != FrameStatus::valid) return false;
-  item.position = LogPosition::of(index_, at);
+  return valid && take_back(frame, item) ? Step::item : Step::again;
+}
+
+bool LogReader::State::take_back(const FrameView& frame, LogItem& item) {
+  item.position = LogPosition::of(index_, frame.offset);
   item.next = LogPosition::of(index_, frame.end());
   item.frame = frame.bytes();
   if (frame.header.type == FrameType::data) {
     item.kind = LogItem::Kind::record;
-    return cursor_->record_of(frame, item.record);
+    if (!cursor_->record_of(frame, item.record)) {
+      missing_because_ = ingress::LossReason::damaged;
+      return false;
+    }
+    told_from_ = item.record.sequence;
+    return true;
   }
   const auto gap = decode_gap(frame.payload);
+  if (!gap) return false;
   item.kind = LogItem::Kind::gap;
-  if (gap) item.gap = *gap;
-  return gap.has_value();
-}
-
-Result<bool> LogReader::State::step_back() {
-  auto indices = readable_segments();
-  if (!indices) return indices.error();
-  auto it = std::lower_bound(indices->begin(), indices->end(), index_);
-  bool opened = false;
-  while (!opened && it != indices->begin()) opened = open_quietly(*--it);
-  if (!opened) return false;
-  // Where its end is not written down, begin at the end of the last used block.
-  const std::uint64_t end = limit();
-  cursor_->return_to(cursor_->trailer() ? end : std::min(next_block(cursor_->last_block(end)), end));
+  item.gap = *gap;
+  covered_ = std::max(covered_, gap->last);
   return true;
 }
 
-ReadStatus LogReader::State::previous(LogItem& item) {
-  expected_ = {};
-  while (placed_) {
-    while (!behind_.empty()) {
-      const std::uint64_t at = behind_.back();
-      behind_.pop_back();
-      if (give_back(at, item)) return ReadStatus::item;
-    }
-    if (cursor_ && cursor_->offset() > kHeaderBytes) {
-      const std::uint64_t end = cursor_->offset();
-      auto offsets = cursor_->frames_before(end);
-      if (!offsets) {
-        (void)fail(offsets.error());
-        return ReadStatus::failed;
+/// The number of the first record behind `end`, where something vouches that frames go on up to there.
+std::optional<std::uint64_t> LogReader::State::number_behind(std::uint64_t end) {
+  const auto& trailer = cursor_->trailer();
+  if (trailer && end >= trailer->end_offset) return trailer->last_sequence + 1;
+  FrameView frame;
+  if (cursor_->peek_block(end, limit(), frame)) return frame.header.sequence;
+  if (trailer) return told_from_.value;
+  return std::nullopt;
+}
+
+LogReader::State::Step LogReader::State::block_before(LogItem& item) {
+  const std::uint64_t end = cursor_->offset();
+  auto offsets = cursor_->frames_before(end);
+  if (!offsets) return fail(offsets.error());
+  behind_ = std::move(*offsets);
+  const bool broke_off = skip_block_rest(cursor_->offset()) < end;
+  // Nothing left in front of this block's frames: then the block before is next.
+  cursor_->return_to(std::max((end - 1) / kBlockBytes * kBlockBytes, kHeaderBytes));
+  const auto number = broke_off ? number_behind(end) : std::nullopt;
+  if (!number) return Step::again;
+  const Step step = told_down_to(*number, ingress::LossReason::damaged, item);
+  if (step == Step::item)
+    item.position = item.next = LogPosition::of(index_, end);  // it is missing behind that
+  return step;
+}
+
+LogReader::State::Step LogReader::State::segment_before(LogItem& item) {
+  auto indices = readable_segments();
+  if (!indices) return fail(indices.error());
+  bool refused = false;
+  for (auto it = std::lower_bound(indices->begin(), indices->end(), index_); it != indices->begin();) {
+    auto opened = SegmentCursor::open(*files_, directory_, *--it, access_);
+    if (!opened) {
+      if (is_bad_segment(opened.error())) {
+        refused = true;
+      } else if (opened.error().code != std::errc::no_such_file_or_directory) {
+        return fail(opened.error());
       }
-      behind_ = std::move(*offsets);
-      // Nothing left in front of this block's frames: the next round looks at the block before.
-      cursor_->return_to(std::max((end - 1) / kBlockBytes * kBlockBytes, kHeaderBytes));
       continue;
     }
-    auto stepped = step_back();
-    if (!stepped) {
-      (void)fail(stepped.error());
-      return ReadStatus::failed;
-    }
-    if (!*stepped) break;
+    if (!opened->first_sequence()) continue;  // prepared, never used
+    return go_back_to(std::move(*opened), refused, item);
   }
-  return ReadStatus::caught_up;
+  // The oldest end.
+  const auto first = cursor_ ? cursor_->first_sequence() : std::nullopt;
+  const Step step = first ? told_down_to(*first, ingress::LossReason::none, item) : Step::again;
+  return step == Step::item ? step : Step::caught_up;
+}
+
+/// `refused`: a file between it and the current segment is there and is no segment.
+LogReader::State::Step LogReader::State::go_back_to(SegmentCursor cursor, bool refused, LogItem& item) {
+  Step step = Step::again;
+  if (!cursor_ || cursor.index() + 1 != index_) {
+    const auto first = cursor_ ? cursor_->first_sequence() : std::nullopt;
+    const auto reason = refused ? ingress::LossReason::damaged : ingress::LossReason::retention;
+    step = told_down_to(first.value_or(told_from_.value), reason, item);
+  }
+  go_to(cursor.index());
+  cursor_ = std::move(cursor);
+  // Where its end is not written down, begin at the end of the last used block.
+  const std::uint64_t end = limit();
+  cursor_->return_to(cursor_->trailer() ? end : std::min(next_block(cursor_->last_block(end)), end));
+  return step;
+}
+
+LogReader::State::Step LogReader::State::step_back(LogItem& item) {
+  if (!behind_.empty()) return give_back(behind_.back(), item);
+  if (cursor_ && cursor_->offset() > kHeaderBytes) return block_before(item);
+  return segment_before(item);
+}
+
+ReadStatus LogReader::State::previous(LogItem& item) {
+  if (told_from_.value == 0) {
+    told_from_ = expected_;
+    covered_ = {};
+    missing_because_ = ingress::LossReason::none;
+  }
+  expected_ = {};
+  Step step = Step::again;
+  while (placed_ && step == Step::again) step = step_back(item);
+  if (step == Step::item) return ReadStatus::item;
+  expected_ = told_from_;
+  return step == Step::failed ? ReadStatus::failed : ReadStatus::caught_up;
 }
 
 }  // namespace fastlogd::segment

@@ -65,7 +65,8 @@ std::optional<Numbering> decode_numbers(std::span<const std::byte> payload) {
 
 std::optional<Gap> decode_gap(std::span<const std::byte> payload) {
   const auto fields = decode_exact<GapPayload>(payload);
-  if (!fields || fields->reason >= ingress::kLossReasons || fields->last_sequence < fields->first_sequence) {
+  constexpr std::uint64_t kReasonMax = 255;  // later minor versions may bring some that we don't know
+  if (!fields || fields->reason > kReasonMax || fields->last_sequence < fields->first_sequence) {
     return std::nullopt;
   }
   return Gap{.reason = static_cast<ingress::LossReason>(fields->reason),

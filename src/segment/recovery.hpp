@@ -49,7 +49,7 @@ struct RecoveryReport {
 
 /// Run with the directory locked and nobody writing. `known_log` is what LOCK says. Fails only if the directory can't be
 /// read, if files may not be changed, or if another log's segment stays among them; damaged content never fails it. What a
-/// disk refuses (EIO, no room) leaves that file as it is, with a note; the report says what is trusted of it all the same,
+/// disk or its file system refuses (is_disk_trouble) leaves that file as it is, with a note; the report says what is trusted of it all the same,
 /// readers find no more in it, and the next start tries again. Running it twice gives the same answer.
 [[nodiscard]] Result<RecoveryReport> recover(FileSystem& files, const std::string& directory,
                                              const std::optional<Uuid>& known_log);

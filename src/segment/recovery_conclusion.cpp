@@ -16,10 +16,6 @@ class Conclusion {
     report_.log_uuid = plan_.log_uuid;
     report_.epoch = plan_.epoch;
     report_.next_index = plan_.next_index;
-    const bool in_doubt = std::any_of(plan_.files.begin(), plan_.files.end(), [](const FilePlan& file) {
-      return file.stays() && !file.trouble.empty();
-    });
-    if (!in_doubt) report_.clients = plan_.clients;
     for (const FilePlan& file : plan_.files) {
       if (!file.why.empty() && file.fate != Fate::remove)
         report_.notes.push_back({file.name, file.why, file.damage()});
@@ -29,10 +25,12 @@ class Conclusion {
     repeat_untold_gap();
     find_gaps();
     summarize();
+    if (!is_in_doubt()) report_.clients = plan_.clients;
     return std::move(report_);
   }
 
  private:
+  [[nodiscard]] bool is_in_doubt() const;
   [[nodiscard]] const FilePlan* newest() const;
   void repeat_untold_gap();
   void find_gaps();
@@ -44,6 +42,13 @@ class Conclusion {
   const RecoveryPlan& plan_;
   RecoveryReport report_;
 };
+
+/// Something is missing, or may be: whose it was nobody knows, so that nobody may be told that it is there.
+bool Conclusion::is_in_doubt() const {
+  return !report_.gaps.empty() ||
+         std::any_of(plan_.files.begin(), plan_.files.end(),
+                     [](const FilePlan& file) { return file.stays() && !file.trouble.empty(); });
+}
 
 const FilePlan* Conclusion::newest() const {
   const auto last = std::find_if(plan_.files.rbegin(), plan_.files.rend(),
@@ -100,17 +105,21 @@ void Conclusion::find_gaps() {
     before = &file;
   }
   find_gap_at_the_end(due);
-  report_.next_sequence = std::max(due, std::uint64_t{1});
+  report_.next_sequence = due;
 }
 
 void Conclusion::find_gap_at_the_end(std::uint64_t& due) {
   const FilePlan* last = newest();
-  if (last == nullptr || last->trailer.state != TrailerState::damaged || plan_.told_sequence < due) return;
-  add_gap(
-      last->name,
-      {.first = Sequence{due}, .last = Sequence{plan_.told_sequence}, .from_ns = last->trailer.time_max_ns},
-      "at its end");
-  due = plan_.told_sequence + 1;
+  std::uint64_t told = plan_.told_sequence;
+  // A torn tail that the disk did not let be cut is damage only since then.
+  if (last != nullptr && last->trailer.state == TrailerState::damaged)
+    told = std::max(told, last->scan.told_sequence);
+  due = std::max(due, std::uint64_t{1});
+  if (told < due) return;
+  const std::int64_t from_ns = last != nullptr ? last->trailer.time_max_ns : 0;
+  add_gap(plan_.told_by.empty() ? last->name : plan_.told_by,
+          {.first = Sequence{due}, .last = Sequence{told}, .from_ns = from_ns}, "at the log's end");
+  due = told + 1;
 }
 
 void Conclusion::summarize() {

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "segment/frames_behind.hpp"
 #include "segment/index_entries.hpp"
 #include "segment/payloads.hpp"
 #include "segment/segment_cursor.hpp"
@@ -67,9 +68,10 @@ class Planner {
   Result<RecoveryPlan> run() {
     if (auto done = look_at_names(); !done) return done.error();
     if (auto done = open_all(); !done) return done.error();
-    for (FilePlan& file : plan_.files) {
-      if (file.fate == Fate::set_aside) continue;
-      if (auto done = examine(file); !done) return done.error();
+    // Newest first: where a segment ended that took no more stores, the next one says.
+    for (auto file = plan_.files.rbegin(); file != plan_.files.rend(); ++file) {
+      if (file->fate == Fate::set_aside) continue;
+      if (auto done = examine(*file); !done) return done.error();
     }
     for (FilePlan& file : plan_.files) decide(file);
     if (auto done = look_behind_the_end(); !done) return done.error();
@@ -80,15 +82,24 @@ class Planner {
 
  private:
   Result<> look_at_names();
+  struct WithHeader {
+    UniqueFd fd;
+    FileHeader header;
+  };
+  [[nodiscard]] std::optional<WithHeader> open_by_header(const std::string& name) const;
   void look_at_set_aside(const std::string& name, std::uint64_t index);
   Result<> open_all();
   Result<> examine(FilePlan& file);
+  [[nodiscard]] const FilePlan* next_staying(const FilePlan& file) const;
   void examine_sealed(FilePlan& file, SegmentCursor& cursor);
   void examine_unsealed(FilePlan& file, SegmentCursor& cursor);
   void decide(FilePlan& file);
   [[nodiscard]] LogPosition expected_of(const FilePlan& file) const;
   [[nodiscard]] bool ends_before_durable(const FilePlan& file) const;
   Result<> look_behind_the_end();
+  Result<> ask_damaged(FilePlan& file);
+  [[nodiscard]] FramesBehind ask_set_aside(const std::string& name);
+  void note_told(const std::string& name, const FramesBehind& behind);
   void find_clients();
   [[nodiscard]] NumbersScan numbers_of_sealed(const FilePlan& file) const;
   static void set_aside(FilePlan& file, std::string why) {
@@ -100,6 +111,8 @@ class Planner {
   const std::optional<Uuid>& known_log_;
   RecoveryPlan plan_;
   std::vector<FilePlan> temporaries_;
+  std::map<std::string, std::uint64_t> set_aside_;  ///< by earlier starts: names, and the numbers in them
+  std::map<Uuid, std::size_t> votes_of_set_aside_;
   TimeOrder order_;
 };
 
@@ -120,17 +133,26 @@ Result<> Planner::look_at_names() {
   return {};
 }
 
+/// Whatever else is wrong with it.
+std::optional<Planner::WithHeader> Planner::open_by_header(const std::string& name) const {
+  auto fd = files_.open(plan_.directory + "/" + name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+  Page page{};
+  struct stat info{};
+  if (!fd || ::fstat(fd->get(), &info) != 0 || !files_.read_at(fd->get(), page, 0)) return std::nullopt;
+  const auto check = decode_header(page, static_cast<std::uint64_t>(info.st_size));
+  if (!check.header) return std::nullopt;
+  return WithHeader{.fd = std::move(*fd), .header = *check.header};
+}
+
 /// It is no part of the log any more, but the epoch of the run that wrote it was used.
 void Planner::look_at_set_aside(const std::string& name, std::uint64_t index) {
   plan_.set_aside_index = std::max(plan_.set_aside_index, index);
-  const std::string path = plan_.directory + "/" + name;
-  const auto fd = files_.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-  Page page{};
-  struct stat info{};
-  if (!fd || ::fstat(fd->get(), &info) != 0 || !files_.read_at(fd->get(), page, 0)) return;
-  const auto check = decode_header(page, static_cast<std::uint64_t>(info.st_size));
-  if (check.header && (!known_log_ || check.header->log_uuid == *known_log_))
-    plan_.epoch = std::max(plan_.epoch, check.header->epoch + 1);
+  const auto file = open_by_header(name);
+  if (!file) return;
+  set_aside_.emplace(name, index);
+  ++votes_of_set_aside_[file->header.log_uuid];
+  if (!known_log_ || file->header.log_uuid == *known_log_)
+    plan_.epoch = std::max(plan_.epoch, file->header.epoch + 1);
 }
 
 Result<> Planner::open_all() {
@@ -157,6 +179,7 @@ Result<> Planner::open_all() {
     if (opened->trailer) file.trailer = *opened->trailer;
     // The descriptor is closed again: a log may have more segments than we may have files.
   }
+  if (votes.empty()) votes = votes_of_set_aside_;
   const auto most = std::max_element(votes.begin(), votes.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
   plan_.log_uuid = known_log_ ? *known_log_ : most != votes.end() ? most->first : random_uuid();
@@ -201,8 +224,17 @@ void Planner::examine_sealed(FilePlan& file, SegmentCursor& cursor) {
   }
 }
 
+/// The next one in use, once all behind `file` have been examined.
+const FilePlan* Planner::next_staying(const FilePlan& file) const {
+  const auto next = std::find_if(plan_.files.begin(), plan_.files.end(), [&](const FilePlan& other) {
+    return other.index > file.index && other.stays();
+  });
+  return next != plan_.files.end() ? &*next : nullptr;
+}
+
 void Planner::examine_unsealed(FilePlan& file, SegmentCursor& cursor) {
-  file.scan = scan_unsealed(files_, cursor);
+  const FilePlan* next = next_staying(file);
+  file.scan = scan_unsealed(files_, cursor, next != nullptr ? std::optional(next->open) : std::nullopt);
   if (file.scan.unused) {
     file.fate = Fate::remove;
     file.why = "it was prepared and nothing was published in it";
@@ -231,10 +263,8 @@ LogPosition Planner::expected_of(const FilePlan& file) const {
 bool Planner::ends_before_durable(const FilePlan& file) const {
   if (file.scan.complete) return false;
   if (LogPosition::of(file.index, file.scan.valid_end) >= expected_of(file)) return false;
-  const auto next = std::find_if(plan_.files.begin(), plan_.files.end(), [&](const FilePlan& other) {
-    return other.index > file.index && other.stays();
-  });
-  return next == plan_.files.end() || next->open.previous_uuid != file.header.segment_uuid ||
+  const FilePlan* next = next_staying(file);
+  return next == nullptr || next->open.previous_uuid != file.header.segment_uuid ||
          next->open.previous_end_offset != file.scan.valid_end;
 }
 
@@ -261,18 +291,51 @@ void Planner::decide(FilePlan& file) {
   order_.end(file.trailer);
 }
 
-/// Numbers that readers may have seen are not given out again, so what lies behind a damaged end is asked for them.
+/// Numbers that readers may have seen are not given out again, so damage at the log's end is asked for them. What was set
+/// aside there is asked at every start until a segment follows: the attempts before may have told nobody.
 Result<> Planner::look_behind_the_end() {
   const auto last = std::find_if(plan_.files.rbegin(), plan_.files.rend(),
                                  [](const FilePlan& file) { return file.stays(); });
-  if (last == plan_.files.rend()) return {};
-  plan_.told_sequence = last->scan.told_sequence;
-  if (last->fate != Fate::keep || last->trailer.state != TrailerState::damaged) return {};
-  auto cursor = SegmentCursor::open(files_, plan_.directory, last->index, Access::pread);
-  if (!cursor) return is_disk_trouble(cursor.error()) ? Result<>{} : cursor.error();
-  cursor->read_ahead(limits::kPageBytes);
-  plan_.told_sequence = look_behind(*cursor, last->trailer.end_offset).told_sequence;
+  const bool none = last == plan_.files.rend();
+  const std::uint64_t end_index = none ? 0 : last->index;
+  if (!none && last->trailer.state == TrailerState::damaged) {
+    if (auto done = ask_damaged(*last); !done) return done;
+  }
+  for (FilePlan& file : plan_.files) {
+    if (file.fate != Fate::set_aside || file.index <= end_index) continue;
+    const FramesBehind behind = ask_set_aside(file.name);
+    file.scan.told_sequence = behind.told_sequence;
+    file.scan.told_time_ns = behind.told_time_ns;
+  }
+  for (const auto& [name, index] : set_aside_) {
+    if (index > end_index) (void)ask_set_aside(name);
+  }
   return {};
+}
+
+Result<> Planner::ask_damaged(FilePlan& file) {
+  const auto cursor = SegmentCursor::open(files_, plan_.directory, file.index, Access::pread);
+  if (!cursor) return is_disk_trouble(cursor.error()) ? Result<>{} : cursor.error();
+  const auto behind = look_at_frames(files_, cursor->fd(), cursor->header(), file.trailer.end_offset);
+  file.scan.told_sequence = behind.told_sequence;
+  file.scan.told_time_ns = behind.told_time_ns;
+  note_told(file.name, behind);
+  return {};
+}
+
+/// Nothing, unless it is this log's.
+FramesBehind Planner::ask_set_aside(const std::string& name) {
+  const auto file = open_by_header(name);
+  if (!file || file->header.log_uuid != plan_.log_uuid) return {};
+  const FramesBehind behind = look_at_frames(files_, file->fd.get(), file->header, kHeaderBytes);
+  note_told(name, behind);
+  return behind;
+}
+
+void Planner::note_told(const std::string& name, const FramesBehind& behind) {
+  if (behind.told_sequence <= plan_.told_sequence) return;
+  plan_.told_sequence = behind.told_sequence;
+  plan_.told_by = name;
 }
 
 /// From the newest segment back to the one that says it all: a writer repeats what it knows in each segment before the
@@ -290,15 +353,15 @@ void Planner::find_clients() {
   }
 }
 
-/// A clean stop says it all once more at the very end. What was rolled out of in order is followed by a segment that says
-/// it all, unless somebody has taken that away. Only of what a crash left is every frame read.
+/// A clean stop says it all once more at the very end; else every frame is read. Also of a segment that was rolled out of
+/// in order and has its trailer: the daemon may have died before the next one said anything.
 NumbersScan Planner::numbers_of_sealed(const FilePlan& file) const {
   NumbersScan numbers;
   auto cursor = SegmentCursor::open(files_, plan_.directory, file.index, Access::pread);
   if (!cursor) return numbers;
   cursor->read_ahead(kTailReadBytes);
   cursor->return_to(near_the_end(*cursor, file.trailer));
-  if (walk_numbers(*cursor, numbers) || file.trailer.state == TrailerState::sealed) return numbers;
+  if (walk_numbers(*cursor, numbers)) return numbers;
   cursor->read_ahead(kReadAheadBytes);
   cursor->return_to(kHeaderBytes);
   (void)walk_numbers(*cursor, numbers);

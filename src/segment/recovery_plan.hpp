@@ -56,7 +56,8 @@ struct RecoveryPlan {
   std::uint64_t epoch = 1;            ///< of the run that begins
   std::uint64_t next_index = 1;       ///< behind every number that was ever used
   std::uint64_t set_aside_index = 0;  ///< highest number among the files that earlier starts have set aside
-  std::uint64_t told_sequence = 0;    ///< highest record that frames behind the log's damaged end tell of
+  std::uint64_t told_sequence = 0;    ///< highest record that whole frames in damage at the log's end tell of
+  std::string told_by;                ///< the file they lie in
 };
 
 /// Only reads. With the directory locked and nobody writing the answer holds; without, it is of the moment. Errors as

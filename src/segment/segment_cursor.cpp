@@ -38,10 +38,6 @@ Result<SegmentCursor> SegmentCursor::open(FileSystem& files, const std::string& 
   return cursor;
 }
 
-std::uint64_t SegmentCursor::end_offset() const {
-  return trailer_ ? trailer_->end_offset : frames_end(header_.segment_bytes);
-}
-
 void SegmentCursor::refresh() {
   bytes_.forget();
   Page page{};
@@ -50,8 +46,10 @@ void SegmentCursor::refresh() {
 }
 
 FrameStatus SegmentCursor::frame_at(std::uint64_t offset, std::uint64_t limit, FrameView& frame) {
+  FrameStatus status = check_frame(bytes_.at_hand(offset, limit), offset, salt_, frame);
+  if (status == FrameStatus::valid) [[likely]]
+    return status;
   std::size_t wanted = kFrameHeaderBytes;
-  FrameStatus status = FrameStatus::invalid;
   for (int attempt = 0; attempt < 2; ++attempt) {
     auto bytes = bytes_.from(offset, limit, wanted);
     if (!bytes) {

@@ -65,7 +65,9 @@ class SegmentCursor {
   [[nodiscard]] std::uint64_t offset() const { return offset_; }
   [[nodiscard]] const FileHeader& header() const { return header_; }
   /// End of the frames that may be read: what the trailer vouches for, else the whole area.
-  [[nodiscard]] std::uint64_t end_offset() const;
+  [[nodiscard]] std::uint64_t end_offset() const {
+    return trailer_ ? trailer_->end_offset : frames_end(header_.segment_bytes);
+  }
   [[nodiscard]] const std::optional<FileTrailer>& trailer() const { return trailer_; }
   /// Reads the trailer again (a segment is sealed or recovered behind a reader's back) and forgets buffered
   /// bytes.

@@ -73,6 +73,13 @@ Result<> map_for_writing(FileSystem& files, const PrepareRequest& request, Prepa
   return {};
 }
 
+/// rename(2) replaces what bears the new name. Nobody else makes segments here, but a start may not have been shown them all.
+Result<> check_unused(FileSystem& files, const std::string& path) {
+  const auto found = files.status(path);
+  if (found) return Error{std::make_error_code(std::errc::file_exists), path};
+  return found.error().code == std::errc::no_such_file_or_directory ? Result<>{} : found.error();
+}
+
 }  // namespace
 
 std::string segment_name(std::uint64_t index) {
@@ -88,7 +95,7 @@ std::optional<std::uint64_t> parse_segment_name(std::string_view name) {
   std::uint64_t index = 0;
   const auto [end, status] = std::from_chars(name.data(), name.data() + kIndexDigits, index);
   if (status != std::errc{} || end != name.data() + kIndexDigits) return std::nullopt;
-  if (index > 0xffffffff) return std::nullopt;  // a LogPosition has 32 bits for it
+  if (index > kSegmentIndexMax) return std::nullopt;
   return index;
 }
 
@@ -112,6 +119,8 @@ Result<std::vector<std::uint64_t>> list_segments(FileSystem& files, const std::s
 Result<PreparedSegment> prepare_segment(FileSystem& files, const PrepareRequest& request) {
   const std::string path = segment_path(request.directory, request.index);
   const std::string temporary = path + ".tmp";
+  if (request.index > kSegmentIndexMax) return invalid(path + ": no number is left for a further segment");
+  if (auto unused = check_unused(files, path); !unused) return unused.error();
   auto segment = fill_temporary(files, request, temporary);
   if (!segment) {
     (void)files.unlink(temporary);  // a failed allocation may leave a grown file: it must not keep the space
@@ -156,7 +165,7 @@ Result<OpenedSegment> open_segment(FileSystem& files, const std::string& directo
 }
 
 bool is_bad_segment(const Error& error) {
-  return error.code == std::errc::invalid_argument || error.code == std::errc::io_error ||
+  return is_bad_storage(error) || error.code == std::errc::invalid_argument ||
          error.code == std::errc::too_many_symbolic_link_levels ||
          error.code == std::errc::no_such_device_or_address;  // a socket
 }

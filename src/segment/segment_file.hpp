@@ -14,9 +14,13 @@
 
 namespace fastlogd::segment {
 
+/// A LogPosition has 32 bits for a segment's index, and the one behind the last has to have a position, too.
+inline constexpr std::uint64_t kSegmentIndexMax = 0xffff'fffe;
+
 /// "<20-digit index>.flog"
 [[nodiscard]] std::string segment_name(std::uint64_t index);
 [[nodiscard]] std::string segment_path(const std::string& directory, std::uint64_t index);
+/// Nothing: it is no segment's name. No segment has an index above kSegmentIndexMax.
 [[nodiscard]] std::optional<std::uint64_t> parse_segment_name(std::string_view name);
 
 /// What a start has set aside (`.damaged`) or copied before it cut it off (`.torn-`): no part of the log any more.
@@ -51,7 +55,8 @@ struct PrepareRequest {
 };
 
 /// Create as temporary, allocate, header, sync, rename, sync directory, map. On any error nothing stays
-/// behind.
+/// behind. A file that bears the segment's name already is left as it is: std::errc::file_exists.
+/// Fails behind kSegmentIndexMax.
 [[nodiscard]] Result<PreparedSegment> prepare_segment(FileSystem& files, const PrepareRequest& request);
 
 /// What can be said of a segment file without reading its frames.
@@ -66,8 +71,8 @@ struct OpenedSegment {
 [[nodiscard]] Result<OpenedSegment> open_segment(FileSystem& files, const std::string& directory,
                                                  std::uint64_t index);
 
-/// True if open_segment failed because of what lies there (no segment, a bad header, an unreadable sector), false
-/// if because of circumstances that may pass (too many open files, no permission).
+/// True if open_segment failed because of what lies there (no segment, a bad header, what the disk or a damaged file
+/// system can't give), false if because of circumstances that may pass (too many open files, no permission).
 [[nodiscard]] bool is_bad_segment(const Error& error);
 
 /// Trailer, sync, give back what was never published, read-only. `fd` must be the one the frames were written

@@ -29,7 +29,8 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 
 }  // namespace
 
-const std::uint64_t SegmentWriter::kReserveBytes = kGapFrameBytes + kEndBytes;
+const std::uint64_t SegmentWriter::kReserveBytes =
+    (kEarlyGapsKept + kLastGapsKept) * kGapFrameBytes + kEndBytes;
 
 void SegmentWriter::start(PreparedSegment& segment, const OpenPayload& open, std::int64_t time_ns) {
   output_.open(segment, kHeaderBytes);
@@ -161,9 +162,12 @@ std::optional<std::uint32_t> SegmentWriter::append_source(const SourceView& sour
   return next_source_++;
 }
 
-bool SegmentWriter::append_gap(const Gap& gap) {
-  // The last GAP may use its own part of the reserve; what ends the segment keeps its own.
-  if (!make_room(kGapFrameBytes, kEndBytes)) return false;
+bool SegmentWriter::append_gap(const Gap& gap, GapRoom room) {
+  // What ends the segment keeps its own part of the reserve.
+  const std::uint64_t reserve = room == GapRoom::ordinary ? kReserveBytes
+                                : room == GapRoom::early  ? kLastGapsKept * kGapFrameBytes + kEndBytes
+                                                          : kEndBytes;
+  if (!make_room(kGapFrameBytes, reserve)) return false;
   if (gap.numbered())
     next_sequence_ = std::max(next_sequence_, gap.last.value + 1);  // it may tell of older times
   write_frame(FrameType::gap, 0, bytes_of(encode_gap(gap)));

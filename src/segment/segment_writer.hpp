@@ -27,6 +27,16 @@ struct NewRecord {
   std::string_view slice;
 };
 
+/// How much of the room that a segment keeps for GAPs one may take. A disk that is full gives no next segment: whatever is
+/// lost from then on is to be told of in this one.
+enum class GapRoom : std::uint8_t {
+  ordinary,  ///< none of it
+  early,     ///< but for the last ones
+  last,      ///< all of it
+};
+inline constexpr std::size_t kEarlyGapsKept = 40;  ///< each tells of more than all before: 2^40 losses
+inline constexpr std::size_t kLastGapsKept = ingress::kLossReasons;
+
 /// Appends frames. A batch of them ends with flush(); only then may the owner publish position(), and nothing is
 /// visible to readers before. Used by one thread (the appender). Invariants:
 ///   1. memory from offset_ to the end of the frames area is zero;
@@ -34,7 +44,7 @@ struct NewRecord {
 ///   frame;
 ///   3. no frame crosses a multiple of 1 MiB, and every block but the first begins with a CHECKPOINT, every fourth
 ///   with an INDEX behind it;
-///   4. room for one GAP, the last INDEX and one SEAL is left after every append that is not one of these.
+///   4. room for some GAPs, the last INDEX and one SEAL is left after every append that is not one of these.
 class SegmentWriter {
  public:
   /// For whom the file system and the processor are what they are; a test brings its own.
@@ -49,7 +59,8 @@ class SegmentWriter {
   [[nodiscard]] bool append(const NewRecord& record);
   /// Defines the next source id of this segment; nothing if there is no room.
   [[nodiscard]] std::optional<std::uint32_t> append_source(const SourceView& source);
-  [[nodiscard]] bool append_gap(const Gap& gap);
+  /// Likewise.
+  [[nodiscard]] bool append_gap(const Gap& gap, GapRoom room = GapRoom::last);
   /// Whose numbers the records have that follow in this segment. False, and nothing written, if there is no room.
   [[nodiscard]] bool append_numbers(const Numbering& numbering);
   /// Always fits, once. Nothing may follow.

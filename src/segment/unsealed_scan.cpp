@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "segment/told_end.hpp"
+
 namespace fastlogd::segment {
 namespace {
 
@@ -92,6 +94,16 @@ bool scan_open(SegmentCursor& cursor, std::uint64_t limit, UnsealedScan& scan) {
   return true;
 }
 
+/// Behind the OPEN, up to `end`; from in front of it on, nothing counts, not even the OPEN.
+void scan_frames(SegmentCursor& cursor, std::uint64_t end, UnsealedScan& scan) {
+  if (end < scan.valid_end) scan.valid_end = kHeaderBytes;
+  FrameView frame;
+  while (!scan.complete && cursor.next(end, frame) == FrameStatus::valid && in_sequence(frame, scan)) {
+    note_frame(frame, scan);
+  }
+  scan.numbers.finish();
+}
+
 }  // namespace
 
 void NumbersScan::take(const FrameView& frame) {
@@ -144,7 +156,7 @@ BlocksBehind look_behind(SegmentCursor& cursor, std::uint64_t from) {
   return behind;
 }
 
-UnsealedScan scan_unsealed(FileSystem& files, SegmentCursor& cursor) {
+UnsealedScan scan_unsealed(FileSystem& files, SegmentCursor& cursor, const std::optional<OpenPayload>& next) {
   const std::uint64_t limit = frames_end(cursor.header().segment_bytes);
   UnsealedScan scan;
   if (!scan_open(cursor, limit, scan)) {
@@ -157,11 +169,7 @@ UnsealedScan scan_unsealed(FileSystem& files, SegmentCursor& cursor) {
     scan.no_open = !scan.unused;
     return scan;
   }
-  FrameView frame;
-  while (!scan.complete && cursor.next(limit, frame) == FrameStatus::valid && in_sequence(frame, scan)) {
-    note_frame(frame, scan);
-  }
-  scan.numbers.finish();
+  scan_frames(cursor, next ? told_end(cursor.header(), scan.open, *next).value_or(limit) : limit, scan);
   // What was durable may be told by a CHECKPOINT behind the first invalid frame: R is the highest found
   // anywhere.
   cursor.read_ahead(limits::kPageBytes);

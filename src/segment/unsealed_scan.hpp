@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -70,7 +71,9 @@ struct BlocksBehind {
 };
 [[nodiscard]] BlocksBehind look_behind(SegmentCursor& cursor, std::uint64_t from);
 
-/// Reads through pread: a bad sector ends the valid part, it doesn't kill. `cursor` stands anywhere.
-[[nodiscard]] UnsealedScan scan_unsealed(FileSystem& files, SegmentCursor& cursor);
+/// Reads through pread: a bad sector ends the valid part, it doesn't kill. `cursor` stands anywhere. `next`: the OPEN of the
+/// segment behind, if there is one; what it says doesn't count (told_end.hpp) is torn.
+[[nodiscard]] UnsealedScan scan_unsealed(FileSystem& files, SegmentCursor& cursor,
+                                         const std::optional<OpenPayload>& next = std::nullopt);
 
 }  // namespace fastlogd::segment

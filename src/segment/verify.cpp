@@ -11,6 +11,7 @@
 #include "segment/payloads.hpp"
 #include "segment/segment_cursor.hpp"
 #include "segment/segment_file.hpp"
+#include "segment/told_end.hpp"
 
 namespace fastlogd::segment {
 namespace {
@@ -33,8 +34,7 @@ class Verifier {
 
  private:
   void check_segment(std::uint64_t index, bool last);
-  [[nodiscard]] std::optional<OpenPayload> open_behind(std::uint64_t index) const;
-  [[nodiscard]] std::optional<std::uint64_t> told_end(SegmentCursor& cursor) const;
+  [[nodiscard]] std::optional<std::uint64_t> end_by_next(SegmentCursor& cursor) const;
   void check_frames(SegmentCursor& cursor, const std::string& name, std::uint64_t limit, bool last);
   void check_frame_content(const FrameView& frame, const std::string& name, SegmentCursor& cursor);
   void check_record(const FrameView& frame, const std::string& name, SegmentCursor& cursor);
@@ -90,30 +90,19 @@ Result<VerifyReport> Verifier::run() {
   return std::move(report_);
 }
 
-/// The OPEN of the next segment in use behind this one.
-std::optional<OpenPayload> Verifier::open_behind(std::uint64_t index) const {
-  for (auto it = std::upper_bound(indices_.begin(), indices_.end(), index); it != indices_.end(); ++it) {
-    auto cursor = SegmentCursor::open(files_, directory_, *it, Access::pread);
-    if (!cursor) continue;
-    cursor->read_ahead(limits::kPageBytes);
-    FrameView frame;
-    if (cursor->peek_block(0, kBlockBytes, frame) && frame.header.type == FrameType::open)
-      return decode_open(frame.payload);
-  }
-  return std::nullopt;
-}
-
 /// Where an unsealed segment that is not active ends, by the next one's OPEN. Only one that took no more stores has no
 /// SEAL there; if not even its OPEN was published the next one follows the segment before.
-std::optional<std::uint64_t> Verifier::told_end(SegmentCursor& cursor) const {
-  const auto next = open_behind(cursor.index());
+std::optional<std::uint64_t> Verifier::end_by_next(SegmentCursor& cursor) const {
+  const auto next = open_behind(files_, directory_, indices_, cursor.index());
   if (!next) return std::nullopt;
   if (next->previous_uuid == cursor.header().segment_uuid) return next->previous_end_offset;
   FrameView frame;
   cursor.return_to(kHeaderBytes);
-  const bool never_used = cursor.next(kBlockBytes, frame) == FrameStatus::unpublished;
+  const FrameStatus first = cursor.next(kBlockBytes, frame);
   const bool skipped = !previous_ || next->previous_uuid == previous_->segment_uuid;
-  return never_used && skipped ? std::optional(kHeaderBytes) : std::nullopt;
+  if (first == FrameStatus::unpublished && skipped) return kHeaderBytes;
+  const bool opens = first == FrameStatus::valid && frame.header.type == FrameType::open;
+  return told_end(cursor.header(), opens ? decode_open(frame.payload) : std::nullopt, *next);
 }
 
 void Verifier::check_segment(std::uint64_t index, bool last) {
@@ -136,7 +125,7 @@ void Verifier::check_segment(std::uint64_t index, bool last) {
   if (active) {
     limit = committed.offset();
   } else if (!cursor->trailer()) {
-    limit = std::min(told_end(*cursor).value_or(area_end), area_end);
+    limit = std::min(end_by_next(*cursor).value_or(area_end), area_end);
   }
   check_zero(*cursor, name, sizeof(FileHeader), kHeaderBytes - 4, "header page");
   const std::uint64_t records_before = report_.records;
@@ -149,7 +138,7 @@ void Verifier::check_segment(std::uint64_t index, bool last) {
   if (!cursor->trailer() && !active) {
     check_zero(*cursor, name, area_end, cursor->header().segment_bytes, "trailer page");
   }
-  if (limit > kHeaderBytes) {  // else the next one does not follow it
+  if (std::min(limit, cursor->end_offset()) > kHeaderBytes) {  // else the next one does not follow it
     previous_ = cursor->header();
     previous_end_ = cursor->offset();
   }

@@ -95,6 +95,8 @@ class SparseLog {
     for (std::uint64_t n = 0; n < shape_.records_per_block; ++n) write_record();
     const std::uint64_t end = block + segment::kBlockBytes;
     if (end == shape_.segment_bytes) {
+      if (header_.index == shape_.segments)  // as a clean stop ends
+        put_struct(segment::FrameType::numbers, segment::NumbersPayload{});
       write_index();
       put_struct(segment::FrameType::seal,
                  segment::SealPayload{.last_sequence = sequence_ - 1,

@@ -155,6 +155,25 @@ TEST(ControlFile, P10_LosesNoWakeUp) {
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(9));
 }
 
+/// Everybody may write the wait file, and so cut it: neither the daemon nor another reader may die of that.
+TEST(ControlFile, OutlivesAWaitFileThatSomebodyCuts) {
+  const TempDirectory directory;
+  LiveLog log(directory.path());
+  log.control->set_committed(LogPosition::of(1, 4096));
+  auto reader = ControlReader::open(directory.path());
+  ASSERT_TRUE(reader.has_value());
+  ASSERT_EQ(::truncate(log.control->wait_path().c_str(), 0), 0);
+  reader->wait(LogPosition::of(1, 4096), std::chrono::milliseconds(1));
+  log.control->set_committed(LogPosition::of(1, 8192));
+  reader->wait(LogPosition::of(1, 4096), std::chrono::seconds(60));  // there is something new: at once
+  EXPECT_EQ(reader->committed(), LogPosition::of(1, 8192));
+  ASSERT_EQ(::truncate(log.control->wait_path().c_str(), 0), 0);
+  const auto began = std::chrono::steady_clock::now();
+  reader->wait(LogPosition::of(1, 8192), std::chrono::milliseconds(20));
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10));
+  log.control->set_committed(LogPosition::of(1, 12288));
+}
+
 TEST(ControlFile, WakesASleeperWhenTheDaemonStops) {
   const TempDirectory directory;
   LiveLog log(directory.path());

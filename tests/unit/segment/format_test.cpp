@@ -162,8 +162,17 @@ TEST(Payloads, RefuseWrongSizesAndImpossibleValues) {
   const GapPayload backwards = encode_gap({.first = Sequence{9}, .last = Sequence{8}});
   EXPECT_FALSE(decode_gap(std::as_bytes(std::span(&backwards, 1))).has_value());
   GapPayload unheard = encode_gap({});
-  unheard.reason = 200;
+  unheard.reason = 256;
   EXPECT_FALSE(decode_gap(std::as_bytes(std::span(&unheard, 1))).has_value());
+}
+
+TEST(Payloads, TellOfGapsForReasonsThatALaterVersionKnows) {
+  GapPayload later = encode_gap({.first = Sequence{8}, .last = Sequence{9}});
+  later.reason = 200;
+  const auto gap = decode_gap(std::as_bytes(std::span(&later, 1)));
+  ASSERT_TRUE(gap.has_value());
+  EXPECT_EQ(gap->first.value, 8U);
+  EXPECT_EQ(encode_gap(*gap).reason, 200U);
 }
 
 }  // namespace

@@ -137,6 +137,48 @@ TEST(Numbers, AreLookedForInTheSegmentBeforeWhereTheNewestDoesNotSayThem) {
     EXPECT_EQ(recover_log(log).clients.last_of(client(1)), 3U) << "no record in the newest, start " << run;
 }
 
+/// A daemon that dies in a roll: the segment before has its trailer already, the next one has said nothing yet.
+TEST(Numbers, OfASegmentThatWasRolledOutOfAreReadWhereTheNextOneSaysNothing) {
+  for (const bool opened : {false, true}) {
+    const TempDirectory directory;
+    LogBuilder log(directory.path(), 4 * limits::kMiB);
+    log.begin();
+    add_block(log, client(2), 1, 5);
+    add_block(log, client(1), 1, 3000);  // long before the end, and the last to be said
+    log.add_records(3000, std::string(500, 'x'));
+    log.seal();
+    if (opened) log.begin();
+    for (int run = 0; run < 2; ++run) {
+      const auto report = recover_log(log);
+      EXPECT_EQ(report.clients.last_of(client(1)), 6000U) << "opened " << opened << ", start " << run;
+      EXPECT_EQ(report.clients.last_of(client(2)), 5U) << "opened " << opened << ", start " << run;
+    }
+  }
+}
+
+/// What is missing may have been anybody's: then nobody is told that it is there.
+TEST(Numbers, AreNotBelievedWhereRecordsAreMissing) {
+  const TempDirectory directory;
+  LogBuilder log(directory.path());
+  log.begin();
+  add_block(log, client(1), 1, 200);
+  log.begin();  // by a daemon that lost its power: the end of the segment before never reached the disk
+  add_block(log, client(1), 201, 100);
+  EXPECT_EQ(recover_log(log).clients.last_of(client(1)), 300U);
+
+  const TempDirectory torn;
+  LogBuilder lossy(torn.path());
+  lossy.begin();
+  add_block(lossy, client(1), 1, 200);
+  const auto offsets = frame_offsets(lossy, 1);
+  test::poke(lossy.path(1), offsets[offsets.size() - 50], std::vector<std::byte>(8));
+  lossy.begin();
+  add_block(lossy, client(1), 201, 100);
+  const auto report = recover_log(lossy);
+  ASSERT_FALSE(report.gaps.empty());
+  EXPECT_EQ(report.clients.last_of(client(1)), 0U);
+}
+
 TEST(Numbers, AreSaidOnceMoreAtAnOrderlyEnd) {
   const TempDirectory directory;
   LogBuilder log(directory.path(), 4 * limits::kMiB);

@@ -226,6 +226,27 @@ TEST(Recovery, SetsAsideWhateverIsNoSegment) {
   expect_same(report, recover_log(log));
 }
 
+// Behind it no further segment would have a position.
+TEST(Recovery, TakesANumberThatNoSegmentCanHaveForNoneOfItsFiles) {
+  const TempDirectory directory;
+  LogBuilder log(directory.path());
+  log.begin();
+  log.add_records(5);
+  log.seal();
+  std::filesystem::copy_file(log.path(1), log.path(kSegmentIndexMax + 1));
+  const auto report = recover_log(log);
+  EXPECT_EQ(report.next_index, 2U);
+  EXPECT_EQ(report.segments.size(), 1U);
+  EXPECT_TRUE(std::filesystem::exists(log.path(kSegmentIndexMax + 1)));
+  EXPECT_EQ(read(directory.path()), records(1, 5));
+  EXPECT_FALSE(prepare_segment(posix_file_system(), {.directory = directory.path(),
+                                                     .log_uuid = log.log_uuid,
+                                                     .index = kSegmentIndexMax + 1,
+                                                     .epoch = 1,
+                                                     .segment_bytes = limits::kMiB})
+                   .has_value());
+}
+
 TEST(Recovery, SetsASegmentWithAnUnreadableHeaderAside) {
   class BadSector : public test::PassingFileSystem {
     Result<std::size_t> read_at(int fd, std::span<std::byte> into, std::uint64_t offset) override {

@@ -3,6 +3,7 @@
 
 #include "recovery_fixture.hpp"
 #include "support/faulty_file_system.hpp"
+#include "support/passing_file_system.hpp"
 
 namespace fastlogd::segment {
 namespace {
@@ -133,6 +134,74 @@ TEST(RefusedRename, OfASegmentOfAnotherLogEndsTheStart) {
   FaultyFileSystem files;
   files.fail(Op::rename, EIO);
   EXPECT_FALSE(recover(files, directory.path(), log.log_uuid).has_value());
+}
+
+/// A file system that finds one segment's inode, or the sectors of its header, damaged.
+class DamagedFileSystem : public test::PassingFileSystem {
+ public:
+  DamagedFileSystem(std::uint64_t index, int error, Op op)
+      : name_(segment_name(index)), error_(error), op_(op) {}
+  Result<UniqueFd> open(const std::string& path, int flags, mode_t mode) override {
+    const bool meant = path.find(name_) != std::string::npos;
+    if (meant && op_ == Op::open) return failed("open " + path);
+    auto fd = PassingFileSystem::open(path, flags, mode);
+    if (meant && fd) damaged_ = fd->get();
+    return fd;
+  }
+  Result<std::size_t> read_at(int fd, std::span<std::byte> into, std::uint64_t offset) override {
+    const bool meant = op_ == Op::read && fd == damaged_ && offset == 0;
+    damaged_ = offset == 0 ? -1 : damaged_;  // the number may become another file's
+    return meant ? failed("pread") : PassingFileSystem::read_at(fd, into, offset);
+  }
+  Result<> rename(const std::string& from, const std::string& to) override {
+    if (from.find(name_) != std::string::npos && op_ == Op::open) return failed("rename " + from);
+    return PassingFileSystem::rename(from, to);
+  }
+
+ private:
+  [[nodiscard]] Error failed(const std::string& what) const {
+    return Error{std::error_code(error_, std::system_category()), what};
+  }
+  std::string name_;
+  int error_;
+  Op op_;
+  int damaged_ = -1;
+};
+
+class RefusedSegment : public ::testing::TestWithParam<Refusal> {};
+INSTANTIATE_TEST_SUITE_P(, RefusedSegment,
+                         ::testing::Values(Refusal{Op::open, EIO}, Refusal{Op::open, EUCLEAN},
+                                           Refusal{Op::open, EBADMSG}, Refusal{Op::read, EUCLEAN},
+                                           Refusal{Op::read, EBADMSG}));
+
+TEST_P(RefusedSegment, IsPassedByReadersAndByAStart) {
+  const TempDirectory directory;
+  LogBuilder log(directory.path());
+  for (int n = 0; n < 3; ++n) {
+    log.begin();
+    log.add_records(5);
+    log.seal();
+  }
+  DamagedFileSystem files(2, GetParam().error, GetParam().op);
+  const auto expect_passed = [&](ingress::LossReason reason) {
+    auto reader = LogReader::open(directory.path(), Access::pread, files);
+    ASSERT_TRUE(reader.has_value());
+    LogItem item;
+    for (int n = 0; n < 5; ++n) ASSERT_EQ(reader->next(item), ReadStatus::item);
+    ASSERT_EQ(reader->next(item), ReadStatus::item) << reader->error().message();
+    EXPECT_EQ(item.kind, LogItem::Kind::gap);
+    EXPECT_EQ(item.gap.reason, reason);
+    EXPECT_EQ(item.gap.first.value, 6U);
+    EXPECT_EQ(item.gap.last.value, 10U);
+    EXPECT_EQ(test::read_to_end(*reader), records(11, 15));
+  };
+  expect_passed(ingress::LossReason::damaged);
+  const auto report = recover_log(log, files);
+  EXPECT_EQ(report.segments.size(), 2U);
+  EXPECT_EQ(report.next_index, 4U);
+  EXPECT_EQ(report.next_sequence, 16U);
+  const bool set_aside = GetParam().op == Op::read;  // else it can't be renamed either
+  expect_passed(set_aside ? ingress::LossReason::retention : ingress::LossReason::damaged);
 }
 
 }  // namespace

@@ -1,0 +1,32 @@
+// Where a segment ended that took no more stores. What was stored there last could be taken back or not: its frames may still
+// be valid, and the same records stand in the next segment.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/file_system.hpp"
+#include "segment/format.hpp"
+#include "segment/payloads.hpp"
+
+namespace fastlogd::segment {
+
+/// The OPEN of the first of `indices` (ascending) behind `index` that is in use.
+[[nodiscard]] std::optional<OpenPayload> open_behind(FileSystem& files, const std::string& directory,
+                                                     std::span<const std::uint64_t> indices,
+                                                     std::uint64_t index);
+
+/// Where a segment without a trailer ended by `next`, the OPEN behind it, if that is of reason `failed`. kHeaderBytes: not even
+/// its own OPEN, `own`, was stored, and nothing in it counts. Nothing: `next` doesn't say.
+[[nodiscard]] std::optional<std::uint64_t> told_end(const FileHeader& header,
+                                                    const std::optional<OpenPayload>& own,
+                                                    const OpenPayload& next);
+
+/// The same, by the files.
+[[nodiscard]] std::optional<std::uint64_t> find_told_end(FileSystem& files, const std::string& directory,
+                                                         std::span<const std::uint64_t> indices,
+                                                         const FileHeader& header);
+
+}  // namespace fastlogd::segment
