@@ -37,8 +37,9 @@ struct DurationHistogram {
 struct AppendCounters {
   // appender
   Counter stored_records;
-  Counter stored_bytes;   ///< frame bytes, headers included
-  Counter message_bytes;  ///< slice bytes alone
+  Counter stored_bytes;      ///< frame bytes, headers included
+  Counter message_bytes;     ///< slice bytes alone
+  Counter repeated_records;  ///< sent again by a client with an id, and in the log already
   std::array<Counter, kDropReasons> dropped_records;
   Counter gap_frames;
   Counter rolls;
@@ -66,8 +67,9 @@ struct AppendCounters {
   std::atomic<std::uint64_t> set_aside_bytes{0};
   std::atomic<bool> store_failed{
       false};  ///< sync thread: a sync or store failed, and nothing has become durable since
-  std::atomic<bool> disk_full{false};  ///< the last attempt to prepare a segment failed
-  std::atomic<int> prepare_error{0};   ///< why, as errno; written before disk_full
+  std::atomic<bool> disk_full{false};       ///< the last attempt to prepare a segment failed
+  std::atomic<int> prepare_error{0};        ///< why, as errno; written before disk_full
+  std::atomic<bool> active_removed{false};  ///< the active segment's name is gone, or is another file's
 };
 
 }  // namespace fastlogd::append

@@ -59,20 +59,9 @@ void Appender::run() {
     if (deadline != 0 && work == 0 && (!any_data() || is_given_up() || monotonic_ns() > deadline)) break;
     if (work == 0) idle();
   }
-  for (Input& input : inputs_) {
-    for (auto bytes = input.end.ring->peek(); !bytes.empty(); bytes = input.end.ring->peek()) {
-      const ingress::EntryView entry(bytes);
-      drop_rest(input, entry, DropReason::shutdown);
-      input.end.ring->release(entry.entry_bytes());
-      input.report.released(input.end.ring->read());
-    }
-    report_progress(input);
-  }
-  next_loss_check_ns_ = 0;
-  for (Input& input : inputs_) input.next_gap_ns = 0;
+  for (Input& input : inputs_) (void)drop_all(input, DropReason::shutdown);
   if (lost_) leave_lost();
-  report_dropped();
-  report_losses(monotonic_ns());
+  report_rest();
   seal_active(0);
 }
 
@@ -82,11 +71,11 @@ std::size_t Appender::do_work() {
   const Durability& durability = options_.current().durability;
   sync_all_ = durability.at_once();
   sync_severity_ = durability.sync_severity;
-  if (!ensure_segment()) return 0;
+  if (!ensure_segment()) return drop_if_so_told();
   if (partners_.fail_over.requested()) [[unlikely]]
     fail_over();
   if (lost_) [[unlikely]]
-    return 0;
+    return drop_if_so_told();
   if (roll_requested_.load(std::memory_order_relaxed)) [[unlikely]]
     roll_as_requested();
   std::size_t entries = 0;
@@ -158,23 +147,28 @@ std::size_t Appender::drain(Input& input) {
   return entries;
 }
 
+/// By the clock itself: an entry that has waited in its ring, because there was no segment, is old and in order all the
+/// same.
+bool Appender::clock_was_set_back(const ingress::EntryView& entry) const {
+  const std::int64_t bound_ns = writer_.last_time_ns() - kClockStepBack;
+  return entry.header().receive_time_ns < bound_ns && writer_.record_count() > 0 && realtime_ns() < bound_ns;
+}
+
 /// False: no room and no new segment. The descriptors stored so far are remembered, the entry stays in its ring.
 bool Appender::store_block(Input& input, const ingress::EntryView& entry) {
   const auto messages = entry.descriptors();
-  if (entry.header().receive_time_ns + kClockStepBack < writer_.last_time_ns() &&
-      writer_.record_count() > 0 && !roll(segment::OpenReason::clock) && !drops_now()) {
-    return false;
-  }
+  if (input.resume_at == 0) pass_over_repeated(input, entry);
+  if (clock_was_set_back(entry) && !roll(segment::OpenReason::clock) && !drops_now()) return false;
   const std::size_t first = input.resume_at;
   std::size_t at = first;
-  const bool stated = state_numbers(entry, first);
+  const bool stated = first == messages.size() || state_numbers(entry, first);
   const std::uint64_t from = writer_.offset();
   for (; stated && at < messages.size(); ++at) {
     if (!store_record(input, entry, messages[at])) break;
   }
   (void)settle();
   at -= std::exchange(taken_back_, 0);  // they are the last ones: every entry is a batch of its own
-  if (stated) stored_numbers(entry, at);
+  stored_numbers(entry, first, at);
   tally(messages.subspan(first, at - first));
   partners_.counters.stored_bytes.add(writer_.offset() >= from ? writer_.offset() - from : writer_.offset());
   input.resume_at = at == messages.size() ? 0 : at;
@@ -217,6 +211,7 @@ bool Appender::store_record(Input& input, const ingress::EntryView& entry,
       return true;
     }
     const auto at = static_cast<std::size_t>(&message - entry.descriptors().data());
+    stored_numbers(entry, input.resume_at, at);  // the next segment begins with how far everybody has got
     if (!roll(segment::OpenReason::roll) || !state_numbers(entry, at)) return false;
   }
 }
@@ -230,18 +225,6 @@ bool Appender::wants_sync(const ingress::Descriptor& message) const {
 bool Appender::drops_now() {
   return options_.current().when_full == WhenFull::drop_newest &&
          partners_.counters.disk_full.load(std::memory_order_acquire);
-}
-
-void Appender::drop_rest(Input& input, const ingress::EntryView& entry, DropReason reason) {
-  if (!entry.is_block()) return;
-  const std::size_t count = entry.header().descriptor_count - input.resume_at;
-  partners_.counters.dropped_records[static_cast<std::size_t>(reason)].add(count);
-  const ingress::LossReason why =
-      reason == DropReason::shutdown ? ingress::LossReason::shutdown : ingress::LossReason::segment_full;
-  if (dropped_ == 0) dropped_why_ = why;
-  dropped_ += count;
-  input.report.dropped(static_cast<std::uint32_t>(input.resume_at), why);
-  input.resume_at = 0;
 }
 
 // --- segments ---
@@ -266,8 +249,11 @@ void Appender::begin(LiveSegment& next, segment::OpenReason reason) {
                                   .reason = reason};
   active_ = &next;
   starved_ = false;
+  told_dropped_ = 0;
   writer_.start(next.file, open, realtime_ns());
   for (const segment::Gap& gap : start_.gaps) (void)writer_.append_gap(gap);
+  // What the segment before holds may not be on disk: whoever sends it again has it stored again.
+  if (reason == segment::OpenReason::failed) clients_.forget();
   repeat_clients(false);
   partners_.housekeeper.ring();
   partners_.populator.ring_once();
@@ -364,6 +350,7 @@ bool Appender::settle() {
 /// Nothing is stored any more until the sync thread has asked for another segment.
 void Appender::give_up_active() {
   lost_ = true;
+  clients_.forget();  // some of what was noted may have been taken back: it is dropped then, not repeated
   active_->failed.store(true, std::memory_order_release);
   partners_.demand.ask();
 }

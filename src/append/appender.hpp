@@ -1,6 +1,7 @@
 // Walk 5: the one thread of a stream that takes records out of rings and puts them into the active segment.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -102,7 +103,7 @@ class Appender {
     RingEnd end;
     std::unique_ptr<SourceMap> sources;
     ProgressReport report;
-    std::size_t resume_at = 0;  ///< descriptors of the entry at hand that are stored already
+    std::size_t resume_at = 0;  ///< descriptors of the entry at hand that are in the log already
     std::array<std::uint64_t, ingress::kLossReasons> reported{};
     std::int64_t next_gap_ns = 0;
   };
@@ -112,11 +113,13 @@ class Appender {
   void park(bool stuck);
   [[nodiscard]] bool any_data();
   [[nodiscard]] std::size_t drain(Input& input);
+  [[nodiscard]] bool clock_was_set_back(const ingress::EntryView& entry) const;
   [[nodiscard]] bool store_block(Input& input, const ingress::EntryView& entry);
   [[nodiscard]] bool store_record(Input& input, const ingress::EntryView& entry,
                                   const ingress::Descriptor& message);
   [[nodiscard]] bool state_numbers(const ingress::EntryView& entry, std::size_t at);
-  void stored_numbers(const ingress::EntryView& entry, std::size_t end);
+  void stored_numbers(const ingress::EntryView& entry, std::size_t begin, std::size_t end);
+  void pass_over_repeated(Input& input, const ingress::EntryView& entry);
   void repeat_clients(bool at_the_end);
   void tally(std::span<const ingress::Descriptor> messages);
   [[nodiscard]] bool wants_sync(const ingress::Descriptor& message) const;
@@ -132,8 +135,11 @@ class Appender {
   void report_progress(Input& input);
   void report_losses(std::int64_t now_ns);
   void report_dropped();
+  void report_rest();
   void report_loss(Input& input, std::size_t reason, std::uint64_t count);
   [[nodiscard]] bool drops_now();
+  [[nodiscard]] std::size_t drop_all(Input& input, DropReason reason);
+  [[nodiscard]] std::size_t drop_if_so_told();
   void drop_rest(Input& input, const ingress::EntryView& entry, DropReason reason);
 
   Partners partners_;
@@ -156,9 +162,9 @@ class Appender {
   std::uint64_t taken_back_ = 0;  ///< records of the entry at hand that a failed store took back
   std::uint64_t wanting_ = 0;     ///< records stored since the last publish() that want a sync
   std::uint64_t unknown_below_ =
-      0;                       ///< records numbered below have been named by a GAP of unknown durability
-  std::uint64_t dropped_ = 0;  ///< behind the ring, not yet told by a GAP
-  ingress::LossReason dropped_why_ = ingress::LossReason::none;
+      0;  ///< records numbered below have been named by a GAP of unknown durability
+  std::array<std::uint64_t, ingress::kLossReasons> dropped_{};  ///< behind the ring, not yet told by a GAP
+  std::uint64_t told_dropped_ = 0;                              ///< in the active segment
 
   std::atomic<bool> roll_requested_{false};
   std::atomic<std::int64_t> stop_deadline_ns_{0};  ///< 0: run

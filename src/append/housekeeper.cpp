@@ -1,9 +1,11 @@
 #include "append/housekeeper.hpp"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
+#include <system_error>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -21,6 +23,7 @@ constexpr std::int64_t kBurstEnd = 250 * kNanosPerMilli;  // no segment was take
 constexpr std::chrono::milliseconds kRound{250};
 constexpr std::uint64_t kPopulateFirst = 16 * limits::kMiB;
 constexpr std::size_t kPopulateStep = 2 * limits::kMiB;
+constexpr int kTakenNumbersMax = 64;  // passed over at once
 
 segment::WriteMethod ordinary_method(const StreamOptions& options) {
   return options.write == WriteBy::pwrite ? segment::WriteMethod::pwrite : segment::WriteMethod::mapping;
@@ -92,6 +95,7 @@ void Housekeeper::do_work() {
   if (const std::int64_t now = monotonic_ns(); now >= next_retention_ns_) {
     next_retention_ns_ = now + kRetentionInterval;
     sealed_.apply_retention(options_.current().retention, unsealed_bytes());
+    look_for_active();
     if (now >= next_count_ns_) {
       next_count_ns_ = now + kCountInterval;
       count_set_aside();
@@ -114,8 +118,20 @@ bool Housekeeper::prepare_ahead() {
   return true;
 }
 
+/// Where a file bears the number that is next, although the start saw none, it stays: the next start looks at it.
+Result<segment::PreparedSegment> Housekeeper::prepare_next_free() {
+  for (int passed_over = 0;; ++passed_over) {
+    auto prepared = segment::prepare_segment(partners_.files, request_);
+    const bool taken = !prepared && prepared.error().code == std::errc::file_exists;
+    if (!taken || passed_over == kTakenNumbersMax) return prepared;
+    diag::warning("stream {}: {} is there already and is left as it is", options_.current().name,
+                  segment::segment_path(directory_, request_.index));
+    ++request_.index;
+  }
+}
+
 Result<> Housekeeper::prepare_one() {
-  auto prepared = segment::prepare_segment(partners_.files, request_);
+  auto prepared = prepare_next_free();
   if (!prepared) return prepared.error();
   auto segment = std::make_shared<LiveSegment>();
   segment->file = std::move(*prepared);
@@ -156,18 +172,32 @@ void Housekeeper::populate(LiveSegment& segment) {
 /// may still have open what was deleted: time first, then the next.
 bool Housekeeper::make_room(const Error& error, const StreamOptions& options) {
   const std::int64_t now = monotonic_ns();
-  if (is_no_room(error) && options.when_full == WhenFull::delete_oldest && now >= next_removal_ns_ &&
+  if (is_no_room(error) && may_delete(options) && now >= next_removal_ns_ &&
       sealed_.free_up(request_.segment_bytes)) {
     next_removal_ns_ = now + kRetryInterval;
+    deletion_.log(diag::Level::warning,
+                  "stream {}: no room for a new segment ({}): those before {} were deleted", options.name,
+                  error.message(), partners_.control.oldest().segment());
     return true;
   }
   retry_at_ns_ = now + kRetryInterval;
   partners_.counters.prepare_error.store(error.code.value(), std::memory_order_relaxed);
   partners_.counters.disk_full.store(true, std::memory_order_release);
   partners_.counters.housekeeping_errors.add();
-  trouble_.log(diag::Level::error, "stream {}: no new segment: {}; {}", options.name, error.message(),
-               options.when_full == WhenFull::drop_newest ? "dropping and counting" : "senders wait");
+  const char* const when = partners_.live.size() == 0  ? ""
+                           : !partners_.supply.empty() ? "when those at hand are full, "
+                                                       : "when the one in use is full, ";
+  trouble_.log(diag::Level::error, "stream {}: no new segment: {}; {}{}", options.name, error.message(), when,
+               options.when_full == WhenFull::drop_newest ? "records are dropped" : "senders wait");
   return false;
+}
+
+/// For the first segment, and for a next one while records come and none is ready: nothing that was stored is given up for
+/// one that may never be needed.
+bool Housekeeper::may_delete(const StreamOptions& options) const {
+  if (options.when_full != WhenFull::delete_oldest) return false;
+  const bool first = partners_.live.size() == 0;
+  return first || (partners_.supply.empty() && partners_.counters.stored_records.value() > 0);
 }
 
 void Housekeeper::seal_retired() {
@@ -193,14 +223,16 @@ bool Housekeeper::seals_now() {
          partners_.live.size() >= unsealed_max() || stop_.load(std::memory_order_acquire);
 }
 
-/// Small segments may be more, but not at the cost of more than half of what the stream may keep.
+/// Small segments may be more, but none at the cost of more than half of what the stream may keep: they take their full size,
+/// used or not, and what is sealed goes to make room for them. Two there must be, one to write and the next.
 std::size_t Housekeeper::unsealed_max() {
-  constexpr std::uint64_t kFewest = limits::kUnsealedSegments;
-  if (request_.segment_bytes > limits::kSegmentBytesDefault) return kFewest;
+  constexpr std::uint64_t kFewest = 2;
+  const std::uint64_t most = request_.segment_bytes > limits::kSegmentBytesDefault
+                                 ? limits::kUnsealedSegments
+                                 : limits::kUnsealedSmallSegments;
   const std::uint64_t bytes_max = options_.current().retention.bytes_max;
-  if (bytes_max == 0) return limits::kUnsealedSmallSegments;
-  return std::clamp<std::uint64_t>(bytes_max / (2 * request_.segment_bytes), kFewest,
-                                   limits::kUnsealedSmallSegments);
+  if (bytes_max == 0) return most;
+  return std::clamp(bytes_max / (2 * request_.segment_bytes), kFewest, most);
 }
 
 /// No second try: an fdatasync that failed once may succeed without having written, and a trailer would vouch for
@@ -277,6 +309,25 @@ void Housekeeper::count_set_aside() {
   }
   partners_.counters.set_aside_files.store(files, std::memory_order_relaxed);
   partners_.counters.set_aside_bytes.store(bytes, std::memory_order_relaxed);
+}
+
+/// Everything goes on in a file without a name, and ends with the descriptor: nobody else would notice. Only this thread
+/// renames and removes segments, so it is somebody from outside.
+void Housekeeper::look_for_active() {
+  const auto active = partners_.live.find(partners_.control.committed().segment());
+  if (!active) return;
+  struct stat own{};
+  if (::fstat(active->file.fd.get(), &own) != 0) return;
+  const auto named = partners_.files.status(active->file.path);
+  const bool removed = named ? named->st_dev != own.st_dev || named->st_ino != own.st_ino
+                             : named.error().code == std::errc::no_such_file_or_directory ||
+                                   named.error().code == std::errc::not_a_directory;
+  const bool known = partners_.counters.active_removed.exchange(removed, std::memory_order_relaxed);
+  if (!removed || known) return;
+  removal_.log(diag::Level::error,
+               "stream {}: {} is being written, and was removed or renamed; what is stored now is lost when "
+               "the daemon ends; fastlogctl rotate goes on in the next file",
+               options_.current().name, active->file.path);
 }
 
 void Housekeeper::update_gauges() {

@@ -63,12 +63,15 @@ class Housekeeper {
   void seal(const std::shared_ptr<LiveSegment>& segment);
   [[nodiscard]] Result<> sync_once(LiveSegment& segment);
   [[nodiscard]] bool prepare_ahead();
+  [[nodiscard]] Result<segment::PreparedSegment> prepare_next_free();
   [[nodiscard]] Result<> prepare_one();
   void populate(LiveSegment& segment);
   [[nodiscard]] bool make_room(const Error& error, const StreamOptions& options);
+  [[nodiscard]] bool may_delete(const StreamOptions& options) const;
   void remove_unused();
   void update_gauges();
   void count_set_aside();
+  void look_for_active();
   [[nodiscard]] std::uint64_t unsealed_bytes() const;
 
   Partners partners_;
@@ -84,6 +87,8 @@ class Housekeeper {
   std::int64_t burst_until_ns_ = 0;   ///< as far as the rolls seen so far tell
   std::int64_t next_removal_ns_ = 0;  ///< of segments that a full disk may cost; 0: the last one helped
   diag::RateLimit trouble_;
+  diag::RateLimit deletion_;
+  diag::RateLimit removal_;
   std::optional<StepAside> aside_;  ///< once it has a thread of its own
   std::atomic<bool> stop_{false};
   std::thread thread_;

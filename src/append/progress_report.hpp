@@ -28,7 +28,7 @@ class ProgressReport {
     entry_dropped_ = false;
     entry_.first_end = entry_.last_end = end;
     const bool joins = adjoining_ && entry_.kept == 0 && entry_.reason == open_.reason;
-    if (joins || !push_open()) {
+    if (joins || !push_open(kPlaceToPublish)) {
       open_.last_end = end;  // with the queue full: what was stored between is refused too, never the reverse
     } else {
       open_ = entry_;
@@ -39,7 +39,7 @@ class ProgressReport {
   /// After the batch has been published. Nothing is told while the queue of dropped ranges is full.
   void publish(const RingPoint& point) {
     if (progress_ == nullptr) return;
-    behind_ = !push_open();
+    behind_ = !push_open(0);
     if (behind_) return;
     adjoining_ = false;
     progress_->publish(point);
@@ -49,9 +49,12 @@ class ProgressReport {
   [[nodiscard]] bool behind() const { return behind_; }
 
  private:
-  [[nodiscard]] bool push_open() {
+  /// The queue's last place, for the range that is open at the next publish().
+  static constexpr std::size_t kPlaceToPublish = 1;
+
+  [[nodiscard]] bool push_open(std::size_t spare) {
     if (open_.last_end == 0) return true;
-    if (progress_ != nullptr && !progress_->push_dropped(open_)) return false;
+    if (progress_ != nullptr && !progress_->push_dropped(open_, spare)) return false;
     open_ = {};
     return true;
   }

@@ -49,12 +49,13 @@ class RingProducer {
     const bool numbered = !numbering.client.is_none();
     const std::size_t total = plain + (numbered ? sizeof numbering : 0);
     const auto room = wait_for(total);
-    const ingress::EntryHeader header{
-        .entry_bytes = static_cast<std::uint32_t>(total),
-        .kind = numbered ? ingress::EntryKind::numbered_block : ingress::EntryKind::block,
-        .payload_bytes = static_cast<std::uint32_t>(bytes),
-        .descriptor_count = static_cast<std::uint32_t>(messages.size()),
-        .receive_time_ns = time_ns};
+    const ingress::EntryHeader header{.entry_bytes = static_cast<std::uint32_t>(total),
+                                      .kind = !numbered ? ingress::EntryKind::block
+                                              : lent    ? ingress::EntryKind::lent_block
+                                                        : ingress::EntryKind::numbered_block,
+                                      .payload_bytes = static_cast<std::uint32_t>(bytes),
+                                      .descriptor_count = static_cast<std::uint32_t>(messages.size()),
+                                      .receive_time_ns = time_ns};
     std::memcpy(room.data(), &header, sizeof header);
     std::byte* at = room.data() + sizeof header;
     std::byte* descriptor_at = at + ingress::align8(bytes);
@@ -81,6 +82,7 @@ class RingProducer {
   }
 
   Numbering numbering;       ///< of the next block; not counted on
+  bool lent = false;         ///< a numbered one is
   ingress::Descriptor like;  ///< what the descriptors of the next blocks say besides
   std::unique_ptr<ring::ByteRing> ring;
   std::unique_ptr<ring::WakeSignal> space;

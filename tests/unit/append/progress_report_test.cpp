@@ -91,6 +91,23 @@ TEST_F(ProgressReportTest, TellsNothingWhileTheQueueIsFullAndThenEverything) {
   EXPECT_EQ(last->last_end, end) << "joined over what was stored between: refused twice is no loss";
 }
 
+TEST_F(ProgressReportTest, PublishesABatchWithMoreDroppedRangesThanTheQueueHolds) {
+  std::uint64_t end = 0;
+  for (std::size_t i = 0; i < 3 * limits::kDroppedRangesMax; ++i) {
+    drop(end += 8);
+    store(end += 8);
+  }
+  publish(end);
+  EXPECT_FALSE(report_.behind()) << "what is not published is popped by nobody, and would never be";
+  EXPECT_EQ(told(), end);
+  std::uint64_t last_end = 0;
+  while (progress_.dropped() != nullptr) {
+    last_end = progress_.dropped()->last_end;
+    progress_.pop_dropped();
+  }
+  EXPECT_EQ(last_end, end - 8);
+}
+
 TEST_F(ProgressReportTest, WakesAThreadThatWaitsForAcknowledgements) {
   publish(8);
   EXPECT_FALSE(acks_->wait(std::chrono::nanoseconds(0))) << "nobody had armed: no system call";

@@ -1,11 +1,18 @@
 // The store on a disk that is full, fails to sync, or refuses any single operation.
+#include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <functional>
+#include <mutex>
+#include <string>
 #include <thread>
+#include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "append/stream_store.hpp"
+#include "base/diagnostics.hpp"
 #include "segment/log_reader.hpp"
 #include "segment/segment_file.hpp"
 #include "segment/verify.hpp"
@@ -222,6 +229,62 @@ TEST(FullDisk, AtTheStartIsWaitedFor) {
   EXPECT_EQ(harness.store->counters().stored_records.value(), 0U);
   files.heal();
   EXPECT_TRUE(harness.wait_until_stored(2 * kPerBlock));
+}
+
+/// What the daemon's log says while this lives.
+class SaidLines {
+ public:
+  SaidLines() {
+    lines().clear();
+    diag::set_sink([](diag::Level, std::string_view line) {
+      const std::lock_guard lock(mutex());
+      lines().emplace_back(line);
+    });
+  }
+  ~SaidLines() {
+    diag::set_sink([](diag::Level, std::string_view line) { fmt::print(stderr, "{}\n", line); });
+  }
+  SaidLines(const SaidLines&) = delete;
+  SaidLines& operator=(const SaidLines&) = delete;
+  [[nodiscard]] static bool contain(const std::string& text) {
+    const std::lock_guard lock(mutex());
+    return std::any_of(lines().begin(), lines().end(),
+                       [&](const std::string& line) { return line.find(text) != std::string::npos; });
+  }
+
+ private:
+  static std::mutex& mutex() {
+    static std::mutex instance;
+    return instance;
+  }
+  static std::vector<std::string>& lines() {
+    static std::vector<std::string> instance;
+    return instance;
+  }
+};
+
+// Dropped for one reason while the disk was full and nothing could tell of it, and for another at the stop.
+TEST(FullDisk, TellsWhatWasDroppedForDifferentReasonsApart) {
+  const TempDirectory directory;
+  FaultyFileSystem files;
+  auto options = options_in(directory, WhenFull::drop_newest);
+  files.fail(Op::allocate, ENOSPC);
+  StoreHarness harness(
+      StreamStore::open(std::make_shared<const StreamOptions>(options),
+                        {.files = files, .runtime_directory = "/dev/shm", .own_thread = false})
+          .value());
+  harness.define_source(0, {.identifier = "x"});
+  send_blocks(harness, 1);
+  (void)harness.store->do_work();
+  EXPECT_EQ(dropped(harness, DropReason::segment_full), std::uint64_t{kPerBlock});
+  options.when_full = WhenFull::block;
+  harness.store->apply(std::make_shared<const StreamOptions>(options));
+  send_blocks(harness, 2);
+  const SaidLines said;
+  harness.store->stop(std::chrono::milliseconds(50));
+  EXPECT_EQ(dropped(harness, DropReason::shutdown), 2 * std::uint64_t{kPerBlock});
+  EXPECT_TRUE(said.contain("100 records are lost (segment_full)"));
+  EXPECT_TRUE(said.contain("200 records are lost (shutdown)"));
 }
 
 TEST(SyncThread, TakesANewIntervalAtOnce) {
