@@ -66,6 +66,8 @@ class StreamFramer {
   [[nodiscard]] FramingMode mode() const { return mode_; }
   /// The delimiter in lines mode, '\n' or '\0'; -1 until one has been seen.
   [[nodiscard]] int delimiter() const { return delimiter_; }
+  /// Inside a message that was cut, of a sender that has sent no delimiter yet and may never do.
+  [[nodiscard]] bool skips_without_end() const { return skip_line_ && delimiter_ < 0; }
 
  private:
   static constexpr std::size_t kCountBytesMax = 8;  // seven digits and the space
