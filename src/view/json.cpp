@@ -146,7 +146,7 @@ void append_json(std::string& out, const RecordView& record) {
 void append_gap_json(std::string& out, const GapView& gap) {
   out += "{\"gap\":";
   ObjectWriter object(out);
-  object.name("reason", ingress::loss_reason_name(gap.reason));
+  object.name("reason", ingress::stored_reason_name(gap.reason));
   if (gap.count != 0) object.number("count", gap.count);
   if (gap.first.value != 0) {
     object.number("first", gap.first.value);

@@ -17,6 +17,11 @@ constexpr std::int64_t floor_divide(std::int64_t value, std::int64_t by) {
   return value / by - (value % by < 0 ? 1 : 0);
 }
 
+/// What floor_divide() leaves over. Not by multiplying back: that would overflow near the earliest time there is.
+constexpr unsigned floor_rest(std::int64_t value, std::int64_t by) {
+  return static_cast<unsigned>((value % by + by) % by);
+}
+
 /// `value` in exactly `digits` digits, with leading zeros; returns behind them.
 char* put_digits(char* to, unsigned value, unsigned digits) {
   for (unsigned i = digits; i > 0; --i) {
@@ -85,7 +90,7 @@ void LocalTime::append_short(std::string& out, std::int64_t time_ns) {
 void LocalTime::append_precise(std::string& out, std::int64_t time_ns) {
   append_short(out, time_ns);
   char fraction[7] = {'.'};
-  put_digits(fraction + 1, static_cast<unsigned>((time_ns - second_ * kNanosPerSecond) / 1000), 6);
+  put_digits(fraction + 1, floor_rest(time_ns, kNanosPerSecond) / 1000, 6);
   out.append(fraction, sizeof fraction);
 }
 
@@ -98,7 +103,7 @@ void append_utc(std::string& out, std::int64_t time_ns) {
   const std::int64_t second = floor_divide(time_ns, kNanosPerSecond);
   char text[30];
   char* to = put_char(put_date_time(text, civil_time(second)), '.');
-  to = put_digits(to, static_cast<unsigned>(time_ns - second * kNanosPerSecond), 9);
+  to = put_digits(to, floor_rest(time_ns, kNanosPerSecond), 9);
   put_char(to, 'Z');
   out.append(text, sizeof text);
 }

@@ -150,12 +150,27 @@ void RecordRenderer::append(std::string& out, const RecordView& record) {
     case OutputFormat::short_form:
     case OutputFormat::short_iso:
     case OutputFormat::short_precise:
-      append_time(out, record.receive_time_ns);
-      append_sender(out, record);
+      append_head(out, record);
       append_message(out, record);
       break;
   }
   out += '\n';
+}
+
+void RecordRenderer::append_head(std::string& out, const RecordView& record) {
+  const bool same_sender = !sender_.text.empty() && sender_.is_of(record);
+  if (!same_sender) remember_sender(record);
+  if (options_.format == OutputFormat::short_precise) {
+    append_time(out, record.receive_time_ns);
+    out += sender_.text;
+    return;
+  }
+  if (!same_sender || !head_.holds_at(record.receive_time_ns)) {
+    head_.begin(record.receive_time_ns);
+    append_time(head_.text, record.receive_time_ns);
+    head_.text += sender_.text;
+  }
+  out += head_.text;
 }
 
 void RecordRenderer::append_time(std::string& out, std::int64_t time_ns) {
@@ -174,18 +189,15 @@ bool RecordRenderer::Sender::is_of(const RecordView& record) const {
          identifier == source.identifier && host == source.host;
 }
 
-void RecordRenderer::append_sender(std::string& out, const RecordView& record) {
-  if (sender_.text.empty() || !sender_.is_of(record)) {
-    const SourceView& source = record.source;
-    sender_.transport = source.transport;
-    sender_.pid = source.pid;
-    sender_.host = source.host;
-    sender_.identifier = source.identifier;
-    sender_.procid = record.procid;
-    sender_.text.clear();
-    render_sender(sender_.text, record);
-  }
-  out += sender_.text;
+void RecordRenderer::remember_sender(const RecordView& record) {
+  const SourceView& source = record.source;
+  sender_.transport = source.transport;
+  sender_.pid = source.pid;
+  sender_.host = source.host;
+  sender_.identifier = source.identifier;
+  sender_.procid = record.procid;
+  sender_.text.clear();
+  render_sender(sender_.text, record);
 }
 
 // ` host ident[pid]: `. Claims are escaped always: a process may have a newline in its name.
@@ -245,7 +257,7 @@ void RecordRenderer::append_gap(std::string& out, const GapView& gap) {
   } else {
     out += "-- gap: an unknown number of records lost";
   }
-  fmt::format_to(to, " ({})", ingress::loss_reason_name(gap.reason));
+  fmt::format_to(to, " ({})", ingress::stored_reason_name(gap.reason));
   if (gap.from_ns != 0) {
     out += " after ";
     append_time(out, gap.from_ns);

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.hpp"
 #include "record/ingress.hpp"
 #include "record/record_view.hpp"
 #include "view/local_time.hpp"
@@ -64,7 +65,9 @@ class RecordRenderer {
 
  private:
   void append_time(std::string& out, std::int64_t time_ns);
-  void append_sender(std::string& out, const RecordView& record);
+  /// Everything before the message: time and sender.
+  void append_head(std::string& out, const RecordView& record);
+  void remember_sender(const RecordView& record);
   void render_sender(std::string& out, const RecordView& record) const;
   void append_message(std::string& out, const RecordView& record) const;
 
@@ -78,9 +81,25 @@ class RecordRenderer {
     [[nodiscard]] bool is_of(const RecordView& record) const;
   };
 
+  /// The head of the last line, sender_'s, in a format that shows whole seconds: most lines begin like the one before.
+  struct Head {
+    std::uint64_t second_ns = 0;  ///< when the shown second began; unsigned, for a file may state any time
+    std::string text;             ///< empty: none yet
+
+    [[nodiscard]] bool holds_at(std::int64_t time_ns) const {
+      return !text.empty() && static_cast<std::uint64_t>(time_ns) - second_ns < kNanosPerSecond;
+    }
+    void begin(std::int64_t time_ns) {
+      const std::int64_t into_second = (time_ns % kNanosPerSecond + kNanosPerSecond) % kNanosPerSecond;
+      second_ns = static_cast<std::uint64_t>(time_ns) - static_cast<std::uint64_t>(into_second);
+      text.clear();
+    }
+  };
+
   TextOptions options_;
   LocalTime local_time_;
   Sender sender_;
+  Head head_;
 };
 
 /// Appends `text` with control characters as \n, \r, \xNN; tab stays.

@@ -93,6 +93,9 @@ TEST(Json, TellsOfGaps) {
   std::string out;
   append_gap_json(out, {.reason = ingress::LossReason::retention, .count = 0, .first = {3}, .last = {9}});
   EXPECT_EQ(out, R"({"gap":{"reason":"retention","first":3,"last":9}})");
+  out.clear();
+  append_gap_json(out, {.reason = ingress::LossReason{200}, .count = 2});
+  EXPECT_EQ(out, R"({"gap":{"reason":"200","count":2}})") << "of a later version";
 }
 
 TEST(Utf8, KnowsWellFormedSequences) {

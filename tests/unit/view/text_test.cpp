@@ -2,6 +2,9 @@
 
 #include <cstdlib>
 #include <ctime>
+#include <initializer_list>
+#include <iterator>
+#include <random>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -111,6 +114,37 @@ TEST(ShortForm, FillsInWhatTheSenderDidNotSay) {
   EXPECT_EQ(render(view), "Nov  2 23:05:01 - unknown: x\n");
 }
 
+/// What a renderer remembers of the line before must never show: each line is what a renderer of its own makes of it.
+TEST(ShortForm, OwesNothingToTheLineBefore) {
+  const InZone zone("Europe/Berlin");
+  std::mt19937_64 random(20261129);
+  const auto one_of = [&](std::initializer_list<std::string_view> some) {
+    return some.begin()[random() % some.size()];
+  };
+  const std::int64_t start_ns = utc(2026, 10, 25, 0, 59, 59);
+  for (const auto format : {OutputFormat::short_form, OutputFormat::short_iso, OutputFormat::short_precise}) {
+    RecordRenderer renderer(in(format));
+    std::int64_t time_ns = start_ns;
+    for (int i = 0; i < 2000; ++i) {
+      constexpr std::int64_t kSteps[] = {0, 1, 999'999'999, kNanosPerSecond, -1, -kNanosPerSecond};
+      time_ns += kSteps[random() % std::size(kSteps)];
+      RecordView view = record("x");
+      view.receive_time_ns = i % 97 == 0   ? INT64_MIN + static_cast<std::int64_t>(random() % 3)
+                             : i % 89 == 0 ? INT64_MAX - static_cast<std::int64_t>(random() % 3)
+                             : i % 83 == 0 ? -time_ns
+                                           : time_ns;
+      view.source.host = one_of({"web1", "web1", "web1", "web2", ""});
+      view.source.identifier = one_of({"sshd", "sshd", "sshd", "cron"});
+      view.procid = one_of({"812", "812", "812", ""});
+      view.source.pid = random() % 4 == 0 ? 7 : 8;
+      std::string line;
+      renderer.append(line, view);
+      ASSERT_EQ(line, render(view, in(format))) << "line " << i << " of format " << static_cast<int>(format);
+      if (i % 31 == 0) renderer.append_gap(line, GapView{.count = 1, .from_ns = time_ns + kNanosPerSecond});
+    }
+  }
+}
+
 TEST(Escaping, MakesOneLineOfEveryMessage) {
   const InZone zone("UTC");
   TextOptions escaped;
@@ -195,6 +229,8 @@ TEST(Gaps, AreOneLine) {
             "-- gap: an unknown number of records lost (damaged) --\n");
   EXPECT_EQ(line({.reason = ingress::LossReason::retention, .first = {3}, .last = {9}}),
             "-- gap: records 3 to 9 are missing (retention) --\n");
+  EXPECT_EQ(line({.reason = ingress::LossReason{200}, .count = 2}), "-- gap: 2 records lost (200) --\n")
+      << "of a later version";
 }
 
 TEST(Gaps, StayOutOfFormatsThatHoldOnlyWhatSendersWrote) {
