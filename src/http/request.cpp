@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 
 #include "http/server.hpp"
@@ -26,18 +27,38 @@ std::optional<std::string> decode(std::string_view text) {
   return decoded;
 }
 
+/// Name and value of the query's first parameter, not decoded, which is taken off it.
+std::pair<std::string_view, std::string_view> take_pair(std::string_view& query) {
+  const std::string_view pair = query.substr(0, query.find('&'));
+  query.remove_prefix(std::min(query.size(), pair.size() + 1));
+  const std::size_t equals = pair.find('=');
+  if (equals == std::string_view::npos) return {pair, {}};
+  return {pair.substr(0, equals), pair.substr(equals + 1)};
+}
+
 }  // namespace
 
 std::optional<std::string> Request::parameter(std::string_view key) const {
   std::string_view rest = query;
   while (!rest.empty()) {
-    const std::string_view pair = rest.substr(0, rest.find('&'));
-    rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
-    const std::size_t equals = pair.find('=');
-    if (pair.substr(0, equals) != key) continue;
-    return decode(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1));
+    const auto [name, value] = take_pair(rest);
+    if (name == key) return decode(value);
   }
   return std::nullopt;
+}
+
+std::optional<std::vector<std::pair<std::string, std::string>>> Request::parameters() const {
+  std::vector<std::pair<std::string, std::string>> all;
+  std::string_view rest = query;
+  while (!rest.empty()) {
+    const auto [name, value] = take_pair(rest);
+    if (name.empty() && value.empty()) continue;  // "a=1&&b=2"
+    auto decoded_name = decode(name);
+    auto decoded_value = decode(value);
+    if (!decoded_name || !decoded_value) return std::nullopt;
+    all.emplace_back(std::move(*decoded_name), std::move(*decoded_value));
+  }
+  return all;
 }
 
 }  // namespace fastlogd::http

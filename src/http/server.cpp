@@ -30,7 +30,16 @@ struct Shared {
   std::vector<Route> routes;
   ServerLimits limits;
   Authorize allowed;  ///< empty: everybody
+  bool refuses_in_json = false;
   unsigned open_connections = 0;
+
+  /// The words of the status, which need no escapes.
+  [[nodiscard]] Response refusal(wire::status status) const {
+    const auto words = static_cast<std::string>(wire::obsolete_reason(status));
+    const auto code = static_cast<unsigned>(status);
+    if (refuses_in_json) return {code, "application/json", R"({"ok":false,"error":")" + words + "\"}"};
+    return {.status = code, .body = words + "\n"};
+  }
 };
 
 wire::status status_for(error_code error) {
@@ -39,14 +48,6 @@ wire::status status_for(error_code error) {
   }
   if (error == wire::error::body_limit) return wire::status::payload_too_large;
   return wire::status::bad_request;
-}
-
-Response plain(wire::status status, std::string_view text = {}) {
-  Response response;
-  response.status = static_cast<unsigned>(status);
-  response.body = text.empty() ? std::string(wire::obsolete_reason(status)) : std::string(text);
-  response.body.push_back('\n');
-  return response;
 }
 
 /// What a request is answered with when no route takes it: 404, or 405 with the methods that would do.
@@ -65,7 +66,7 @@ const Route* find_route(const Shared& shared, std::string_view method, std::stri
     refusal.allow += route.method == "GET" ? "GET, HEAD" : route.method;
   }
   refusal.response =
-      plain(refusal.allow.empty() ? wire::status::not_found : wire::status::method_not_allowed);
+      shared.refusal(refusal.allow.empty() ? wire::status::not_found : wire::status::method_not_allowed);
   return nullptr;
 }
 
@@ -104,7 +105,7 @@ class Session : public std::enable_shared_from_this<Session<Protocol>> {
   void refuse(wire::status status) {
     version_ = 11;
     keep_alive_ = false;
-    write(plain(status));
+    write(shared_->refusal(status));
   }
 
   /// Between requests, or in the middle of sending one.
@@ -161,7 +162,7 @@ class Session : public std::enable_shared_from_this<Session<Protocol>> {
     if (!is_parse_error) return close();
     version_ = 11;
     keep_alive_ = false;
-    write(plain(status_for(error)));
+    write(shared_->refusal(status_for(error)));
   }
 
   void route() {
@@ -188,7 +189,7 @@ class Session : public std::enable_shared_from_this<Session<Protocol>> {
     reply_timer_.expires_after(own ? found.reply_timeout : shared_->limits.reply_timeout);
     const std::uint64_t turn = ++turn_;
     reply_timer_.async_wait([self = this->shared_from_this(), turn](error_code error) {
-      if (!error) self->answer(turn, plain(wire::status::gateway_timeout));
+      if (!error) self->answer(turn, self->shared_->refusal(wire::status::gateway_timeout));
     });
     found.handler(request, [weak = this->weak_from_this(), turn](Response response) {
       if (const auto self = weak.lock()) self->answer(turn, std::move(response));
@@ -373,7 +374,7 @@ Result<std::unique_ptr<Server>> Server::serve_unix(asio::io_context& io, UniqueF
   acceptor.assign(local(), listening.get(), error);
   if (error) return error_from(error, "control socket");
   (void)listening.release();
-  return serve<local>(io, std::move(acceptor), Shared{std::move(routes), limits, std::move(allowed)});
+  return serve<local>(io, std::move(acceptor), Shared{std::move(routes), limits, std::move(allowed), true});
 }
 
 }  // namespace fastlogd::http

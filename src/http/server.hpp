@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -31,6 +32,8 @@ struct Request {
 
   /// The decoded value of `key` in the query; nothing if it is absent or its escapes are broken.
   [[nodiscard]] std::optional<std::string> parameter(std::string_view key) const;
+  /// All of the query as decoded names and values, in its order; nothing if an escape is broken.
+  [[nodiscard]] std::optional<std::vector<std::pair<std::string, std::string>>> parameters() const;
 };
 
 struct Response {
@@ -82,7 +85,7 @@ class Server {
                                                                   ServerLimits limits = {});
 
   /// Takes a listening Unix stream socket (see bind_unix). `allowed` judges each connection's peer; others
-  /// get 403.
+  /// get 403. Its own refusals are JSON, {"ok":false,"error":"Not Found"}; those on TCP are plain text.
   [[nodiscard]] static Result<std::unique_ptr<Server>> serve_unix(
       boost::asio::io_context& io, UniqueFd listening, std::function<bool(const PeerCredentials&)> allowed,
       std::vector<Route> routes, ServerLimits limits = {});

@@ -311,6 +311,21 @@ TEST_F(ControlSocket, ServesAPeerOfOurOwnUser) {
   EXPECT_TRUE(receive_all(fd).ends_with("world"));
 }
 
+TEST_F(ControlSocket, RefusesInJson) {
+  auto bound = bind_unix(path_, 0660);
+  ASSERT_TRUE(bound.has_value());
+  const RunningServer server(
+      [&](auto& io) { return Server::serve_unix(io, std::move(*bound), &may_control, routes()); });
+  const auto answer = [this](const std::string& request) {
+    const UniqueFd fd = connect_unix(path_);
+    EXPECT_TRUE(send_all(fd, request + "\r\nConnection: close\r\n\r\n"));
+    return receive_all(fd);
+  };
+  EXPECT_TRUE(answer("GET /nope HTTP/1.1").ends_with("{\"ok\":false,\"error\":\"Not Found\"}"));
+  EXPECT_TRUE(answer("GET /act HTTP/1.1").ends_with("{\"ok\":false,\"error\":\"Method Not Allowed\"}"));
+  EXPECT_TRUE(answer("nonsense").ends_with("{\"ok\":false,\"error\":\"Bad Request\"}"));
+}
+
 TEST_F(ControlSocket, TurnsAwayAPeerThatIsNotAllowed) {
   auto bound = bind_unix(path_, 0660);
   ASSERT_TRUE(bound.has_value());
@@ -326,7 +341,10 @@ TEST_F(ControlSocket, TurnsAwayAPeerThatIsNotAllowed) {
   });
   const UniqueFd fd = connect_unix(path_);
   (void)send_all(fd, "POST /act HTTP/1.1\r\n\r\n");
-  EXPECT_EQ(status_line(receive_all(fd)), "HTTP/1.1 403 Forbidden");
+  const std::string response = receive_all(fd);
+  EXPECT_EQ(status_line(response), "HTTP/1.1 403 Forbidden");
+  EXPECT_NE(response.find("Content-Type: application/json\r\n"), std::string::npos);
+  EXPECT_TRUE(response.ends_with("\r\n\r\n{\"ok\":false,\"error\":\"Forbidden\"}"));
   EXPECT_EQ(seen.uid, ::geteuid());
   EXPECT_EQ(seen.pid, ::getpid());
 }
