@@ -40,8 +40,9 @@ class LineSource {
   /// Appends lines to `into` until it holds `bytes_target` bytes or more, or nothing more is readable.
   [[nodiscard]] virtual Fill fill(TextBuffer& into, std::size_t bytes_target) = 0;
 
-  /// Goes on at `position`; if the log doesn't know it any more, behind the record `last`.
-  virtual void seek(LogPosition position, Sequence last) = 0;
+  /// Goes on at `position`; if the log doesn't know it any more, behind the record `last`. Fails where the log can't be
+  /// asked now: it is to be tried again.
+  [[nodiscard]] virtual Result<> seek(LogPosition position, Sequence last) = 0;
   virtual void seek_oldest() = 0;
 
   /// Where the next fill() starts, and the last record before it (0 if unknown).

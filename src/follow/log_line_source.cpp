@@ -6,6 +6,7 @@
 
 #include "base/diagnostics.hpp"
 #include "base/host_name.hpp"
+#include "segment/segment_file.hpp"
 
 namespace fastlogd::follow {
 namespace {
@@ -49,17 +50,14 @@ Fill LogLineSource::fill(TextBuffer& into, std::size_t bytes_target) {
         return fill;
     }
     if (item.kind == segment::LogItem::Kind::gap) {
-      // How many went with segments that were removed, the next record's number tells.
-      const bool told_by_next = item.gap.reason == ingress::LossReason::retention && !item.gap.numbered();
-      if (told_by_next && last_.value != 0) continue;
       append_gap(into, item.gap, fill);
       continue;
     }
-    // A reader that has been told to go on somewhere doesn't know what it came from.
+    // A reader tells what is missing, but where its place was gone and it had to go on by number.
     const Sequence due{last_.value + 1};
     if (last_.value != 0 && item.record.sequence > due) {
       append_gap(into,
-                 segment::Gap{.reason = ingress::LossReason::retention,
+                 segment::Gap{.reason = ingress::LossReason::damaged,
                               .count = item.record.sequence.value - due.value,
                               .first = due,
                               .last = Sequence{item.record.sequence.value - 1}},
@@ -80,15 +78,25 @@ void LogLineSource::append_gap(TextBuffer& into, const segment::Gap& gap, Fill& 
   if (gap.reason == ingress::LossReason::retention) ++fill.overtaken;
 }
 
-void LogLineSource::seek(LogPosition position, Sequence last) {
-  // Stored before anything had been read: segments count from 1.
-  if (position.segment() == 0) return seek_oldest();
+Result<> LogLineSource::seek(LogPosition position, Sequence last) {
+  if (position.segment() == 0) {  // stored before anything had been read: segments count from 1
+    seek_oldest();
+    return {};
+  }
+  auto found = reader_.seek(position, last);
+  if (found) {
+    const Sequence due = reader_.expected();  // the log may have lost its end since
+    last_ = Sequence{std::max<std::uint64_t>(due.value, 1) - 1};
+    return found;
+  }
+  if (!segment::is_bad_segment(found.error())) return found;
   last_ = last;
-  const auto found = reader_.seek(position);
-  if (found) return;
-  diag::warning("the text file's place in the log is unknown ({}); going on behind record {}",
-                found.error().message(), last.value);
-  if (!reader_.seek_sequence(Sequence{last.value + 1})) reader_.seek_oldest();
+  auto by_number = reader_.seek_sequence(Sequence{last.value + 1});
+  if (by_number) {
+    diag::warning("the text file's place in the log is unknown ({}); going on behind record {}",
+                  found.error().message(), last.value);
+  }
+  return by_number;
 }
 
 void LogLineSource::seek_oldest() {

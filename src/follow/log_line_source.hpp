@@ -21,7 +21,7 @@ class LogLineSource final : public LineSource {
                                                                    FileSystem& files = posix_file_system());
 
   Fill fill(TextBuffer& into, std::size_t bytes_target) override;
-  void seek(LogPosition position, Sequence last) override;
+  Result<> seek(LogPosition position, Sequence last) override;
   void seek_oldest() override;
   [[nodiscard]] LogPosition position() const override { return reader_.position(); }
   [[nodiscard]] Sequence last_sequence() const override { return last_; }

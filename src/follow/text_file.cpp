@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <cerrno>
+
 #include <fmt/format.h>
 
 namespace fastlogd::follow {
@@ -30,9 +32,24 @@ Result<TextFile> TextFile::open(const std::string& path, bool create, FileSystem
   if (::fstat(fd->get(), &info) != 0) return errno_error("fstat " + path);
   if (!S_ISREG(info.st_mode)) return invalid("text file " + path + " is not a regular file");
   TextFile file(path, std::move(*fd), files);
+  file.device_ = info.st_dev;
   file.inode_ = info.st_ino;
   file.length_ = static_cast<std::uint64_t>(info.st_size);
   return file;
+}
+
+Result<> TextFile::lock() {
+  struct flock whole{};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (::fcntl(fd_.get(), F_OFD_SETLK, &whole) != 0 && (errno == EAGAIN || errno == EACCES)) {
+    return Error{std::make_error_code(std::errc::device_or_resource_busy),
+                 "text file " + path_ + " is being written by another fastlogd"};
+  }
+  struct stat info{};
+  if (::fstat(fd_.get(), &info) != 0) return errno_error("fstat " + path_);
+  length_ = static_cast<std::uint64_t>(info.st_size);  // whoever had the lock wrote until now
+  return {};
 }
 
 Result<std::size_t> TextFile::append(std::span<const char> bytes) {

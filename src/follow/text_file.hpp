@@ -19,6 +19,10 @@ class TextFile {
   /// under its own name: a symbolic link could lead the daemon's writes anywhere.
   [[nodiscard]] static Result<TextFile> open(const std::string& path, bool create, FileSystem& files);
 
+  /// Keeps other daemons from writing it, for as long as it is open. Fails with device_or_resource_busy where one does,
+  /// or where it is open and locked a second time. A file system without locks has none. Takes the length anew.
+  [[nodiscard]] Result<> lock();
+
   /// One write(2); returns the bytes that were written, which may be fewer.
   [[nodiscard]] Result<std::size_t> append(std::span<const char> bytes);
   /// Bytes at `offset`, as many as there are.
@@ -29,6 +33,9 @@ class TextFile {
   /// Looks the path up; takes the length from it if the file is ours, because others may truncate it.
   [[nodiscard]] Name look_up();
 
+  [[nodiscard]] bool is_same_file(const TextFile& other) const {
+    return device_ == other.device_ && inode_ == other.inode_;
+  }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::uint64_t inode() const { return inode_; }
   [[nodiscard]] std::uint64_t length() const { return length_; }
@@ -42,6 +49,7 @@ class TextFile {
   std::string path_;
   UniqueFd fd_;
   FileSystem* files_;
+  std::uint64_t device_ = 0;
   std::uint64_t inode_ = 0;
   std::uint64_t length_ = 0;
 };

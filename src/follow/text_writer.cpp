@@ -83,9 +83,16 @@ bool TextWriter::open_file(const std::string& path) {
     report(open_errors_, "can't open the text file", opened.error());
     return false;
   }
-  file_ = std::move(*opened);
-  expected_length_ = file_->length();
-  cursor_holds_ = false;
+  if (file_ && file_->is_same_file(*opened)) {  // it has another name now; its lock would refuse us
+    file_->set_path(path);
+    (void)file_->look_up();
+  } else if (auto locked = opened->lock(); !locked) {
+    report(open_errors_, "can't write the text file", locked.error());
+    return false;
+  } else {
+    file_ = std::move(*opened);
+  }
+  continue_on_a_line_of_its_own();  // a power loss may have torn the last one that is there
   return true;
 }
 

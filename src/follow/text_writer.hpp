@@ -12,6 +12,8 @@
 // Before the first byte goes into another file (rotation, a new path, somebody renamed it) the cursor names
 // that file. Rotation is: finish writing, rename, create, store the cursor. Between any two of them the
 // cursor's inode is found under path or path.1, and whatever is missing is done by the next step.
+//
+// As long as a file is open it is locked: of two daemons that were given one path, the second waits.
 #pragma once
 
 #include <cstddef>
@@ -56,13 +58,17 @@ class TextWriter {
   [[nodiscard]] std::uint64_t lag_bytes() const { return source_->lag_bytes(); }
 
  private:
-  // Finding the place (text_recovery.cpp).
+  // Finding the place (text_recovery.cpp). False: an error has been reported, the next step tries again from the start.
   [[nodiscard]] bool recover(const TextFileOptions& options);
-  [[nodiscard]] std::optional<TextFile> find_file(const TextCursor& cursor,
-                                                  const TextFileOptions& options) const;
-  void skip_what_is_there(const TextCursor& cursor);
+  [[nodiscard]] bool open_cursor();
+  [[nodiscard]] bool begin_with_the_oldest(const TextFileOptions& options);
+  [[nodiscard]] Result<std::optional<TextFile>> find_file(const TextCursor& cursor,
+                                                          const TextFileOptions& options) const;
+  [[nodiscard]] bool find_place(const TextCursor& cursor);
+  [[nodiscard]] bool skip_what_is_there(const TextCursor& cursor);
   [[nodiscard]] bool step_over_equal_bytes();
   void continue_behind_foreign_text();
+  void continue_on_a_line_of_its_own();
 
   // Moving on.
   void start_batch();

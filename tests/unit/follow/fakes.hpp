@@ -73,6 +73,9 @@ class FakeSource final : public LineSource {
 
   void publish(std::size_t lines) { published_ = std::min(lines, lines_->size()); }
   void fail_reading(bool fail) { failing_ = fail; }
+  void fail_seeking(bool fail) { seek_fails_ = fail; }
+  /// Of what an earlier run has read only so many lines are left.
+  void keep(std::size_t lines) { end_kept_ = lines; }
 
   Fill fill(TextBuffer& into, std::size_t bytes_target) override {
     Fill fill;
@@ -87,7 +90,11 @@ class FakeSource final : public LineSource {
     fill.status = FillStatus::more;
     return fill;
   }
-  void seek(LogPosition position, Sequence /*last*/) override { at_ = position.value; }
+  Result<> seek(LogPosition position, Sequence /*last*/) override {
+    if (seek_fails_) return error_;
+    at_ = std::min<std::size_t>(position.value, end_kept_);
+    return {};
+  }
   void seek_oldest() override { at_ = 0; }
   [[nodiscard]] LogPosition position() const override { return LogPosition{at_}; }
   [[nodiscard]] Sequence last_sequence() const override { return Sequence{at_}; }
@@ -99,7 +106,9 @@ class FakeSource final : public LineSource {
   const std::vector<std::string>* lines_;
   std::size_t published_;
   std::size_t at_ = 0;
+  std::size_t end_kept_ = SIZE_MAX;
   bool failing_ = false;
+  bool seek_fails_ = false;
   Error error_ = invalid("the log can't be read");
 };
 

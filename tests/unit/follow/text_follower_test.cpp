@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "follow/log_line_source.hpp"
+#include "segment/recovery.hpp"
 #include "support/log_builder.hpp"
 #include "unit/follow/fakes.hpp"
 
@@ -111,6 +112,36 @@ TEST_F(TextFollowerTest, NamesWhatRetentionRemovedBetweenTwoRuns) {
   EXPECT_NE(lines[2].find('5'), std::string::npos) << lines[2];
   EXPECT_EQ(lines[3], "record 6");
   EXPECT_EQ(counters_.overtaken.value(), 1U);
+}
+
+TEST_F(TextFollowerTest, WritesWhatGotTheNumbersOfRecordsThatAPowerLossTook) {
+  LogBuilder log(directory_ / "main");
+  log.begin();
+  log.add_records(3);
+  const std::uint64_t end = log.writer.offset();
+  log.add_records(5);
+  {
+    const auto follower = follow(log.directory());
+    follower->start();
+    EXPECT_TRUE(follower->stop(soon()));
+  }
+  fastlogd::test::poke(log.path(1), end, std::vector<std::byte>(log.writer.offset() - end));
+  const auto report = segment::recover(posix_file_system(), log.directory(), log.log_uuid);
+  ASSERT_TRUE(report.has_value());
+  ASSERT_EQ(report->next_sequence, 4U);
+  log.epoch = report->epoch;
+  log.next_index = report->next_index;
+  log.next_sequence = report->next_sequence;
+  log.begin();
+  log.add_records(6, "new");
+  log.seal();
+  const auto follower = follow(log.directory());
+  follower->start();
+  EXPECT_TRUE(follower->stop(soon()));
+  auto expected = fastlogd::test::records(1, 8);
+  const auto newer = fastlogd::test::records(4, 9, "new");
+  expected.insert(expected.end(), newer.begin(), newer.end());
+  EXPECT_EQ(messages(path_), expected);
 }
 
 TEST_F(TextFollowerTest, WaitsForALogThatIsNotThereYetAndStopsAllTheSame) {

@@ -4,45 +4,10 @@
 
 #include <gtest/gtest.h>
 
-#include "unit/follow/fakes.hpp"
+#include "unit/follow/text_writer_fixture.hpp"
 
 namespace fastlogd::follow::test {
 namespace {
-
-std::int64_t fake_now = 0;
-std::int64_t fake_clock() {
-  return fake_now;
-}
-
-class TextWriterTest : public testing::Test {
- protected:
-  TextWriterTest() {
-    fake_now = kNanosPerSecond;
-    options_.path = directory_ / "main.log";
-    diag::set_level(diag::Level::error);
-  }
-
-  TextWriter writer(FakeSource& source, FileSystem& files = posix_file_system()) {
-    return TextWriter("main", directory_ / "text.cursor", source, counters_, files, &fake_clock);
-  }
-  /// Steps until nothing is left; false if it never gets there.
-  bool drain(TextWriter& writer) {
-    for (int n = 0; n < 10'000; ++n) {
-      fake_now += kNanosPerSecond;
-      if (writer.step(options_) == TextWriter::Step::idle) return true;
-    }
-    return false;
-  }
-  bool drain_with_new_writer(const std::vector<std::string>& lines) {
-    FakeSource source(lines);
-    TextWriter again = writer(source);
-    return drain(again);
-  }
-
-  TemporaryDirectory directory_;
-  TextFileOptions options_;
-  TextFileCounters counters_;
-};
 
 TEST_F(TextWriterTest, WritesEveryLineOnce) {
   const auto lines = numbered_lines(20'000);
@@ -54,56 +19,18 @@ TEST_F(TextWriterTest, WritesEveryLineOnce) {
   EXPECT_EQ(counters_.bytes.value(), joined(lines).size());
 }
 
-TEST_F(TextWriterTest, GoesOnAfterARestartWithoutRepeatingOrSkipping) {
-  const auto lines = numbered_lines(300);
-  for (const std::size_t published : {0U, 1U, 100U, 100U, 300U}) {
-    FakeSource source(lines);
-    source.publish(published);
-    TextWriter next = writer(source);
-    ASSERT_TRUE(drain(next));
-  }
-  EXPECT_EQ(contents(options_.path), joined(lines));
-}
-
-TEST_F(TextWriterTest, CompletesALineThatACrashTore) {
-  const auto lines = numbered_lines(10);
-  {
-    FakeSource source(lines);
-    source.publish(4);
-    TextWriter before = writer(source);
-    ASSERT_TRUE(drain(before));
-  }
-  // What the next batch would have begun with, cut in the middle of a line.
-  std::ofstream(options_.path, std::ios::app) << lines[4] << lines[5] << lines[6].substr(0, 4);
-  ASSERT_TRUE(drain_with_new_writer(lines));
-  EXPECT_EQ(contents(options_.path), joined(lines));
-}
-
-TEST_F(TextWriterTest, KeepsALineThatSomebodyElseAppendedAndLosesNone) {
-  const auto lines = numbered_lines(10);
-  {
-    FakeSource source(lines);
-    source.publish(4);
-    TextWriter before = writer(source);
-    ASSERT_TRUE(drain(before));
-  }
-  std::ofstream(options_.path, std::ios::app) << "a note without an end";
-  ASSERT_TRUE(drain_with_new_writer(lines));
-  std::vector<std::string> expected = lines;
-  expected.insert(expected.begin() + 4, "a note without an end\n");
-  EXPECT_EQ(contents(options_.path), joined(expected));
-}
-
 TEST_F(TextWriterTest, GoesOnBehindTheEndWhenTheFileWasTruncated) {
   const auto lines = numbered_lines(10);
-  FakeSource source(lines);
-  source.publish(6);
-  TextWriter running = writer(source);
-  ASSERT_TRUE(drain(running));
-  std::filesystem::resize_file(options_.path, 0);
-  source.publish(8);
-  ASSERT_TRUE(drain(running));
-  EXPECT_EQ(contents(options_.path), lines[6] + lines[7]);
+  {
+    FakeSource source(lines);
+    source.publish(6);
+    TextWriter running = writer(source);
+    ASSERT_TRUE(drain(running));
+    std::filesystem::resize_file(options_.path, 0);
+    source.publish(8);
+    ASSERT_TRUE(drain(running));
+    EXPECT_EQ(contents(options_.path), lines[6] + lines[7]);
+  }
   std::filesystem::resize_file(options_.path, 0);
   ASSERT_TRUE(drain_with_new_writer(lines));
   EXPECT_EQ(contents(options_.path), lines[8] + lines[9]);
@@ -139,20 +66,45 @@ TEST_F(TextWriterTest, MovesToANewPathWhileItRuns) {
   EXPECT_EQ(contents(options_.path), lines[3] + lines[4] + lines[5]);
 }
 
-TEST_F(TextWriterTest, FinishesTheTornLineInTheOldFileWhenThePathChangedBetweenRuns) {
-  const auto lines = numbered_lines(8);
+TEST_F(TextWriterTest, GoesOnInTheSameFileUnderItsNewName) {
+  const auto lines = numbered_lines(6);
+  FakeSource source(lines);
+  source.publish(3);
+  TextWriter running = writer(source);
+  ASSERT_TRUE(drain(running));
   const std::string old_path = options_.path;
+  options_.path = directory_ / "renamed.log";
+  std::filesystem::rename(old_path, options_.path);
+  source.publish(6);
+  ASSERT_TRUE(drain(running));
+  EXPECT_EQ(contents(options_.path), joined(lines));
+  EXPECT_FALSE(std::filesystem::exists(old_path));
+}
+
+TEST_F(TextWriterTest, WaitsWhileAnotherOneWritesTheFile) {
+  const auto lines = numbered_lines(6);
+  const std::vector<std::string> others = {"other 1\n", "other 2\n"};
+  FakeSource other_source(others);
+  TextWriter other("other", directory_ / "other.cursor", other_source, counters_, posix_file_system(),
+                   &fake_clock);
   {
     FakeSource source(lines);
     source.publish(3);
-    TextWriter before = writer(source);
-    ASSERT_TRUE(drain(before));
+    TextWriter running = writer(source);
+    ASSERT_TRUE(drain(running));
+    EXPECT_EQ(other.step(options_), TextWriter::Step::stuck);
+    source.publish(6);
+    ASSERT_TRUE(drain(running));
+    EXPECT_EQ(other.step(options_), TextWriter::Step::stuck);
+    EXPECT_EQ(contents(options_.path), joined(lines));
   }
-  std::ofstream(old_path, std::ios::app) << lines[3] << lines[4].substr(0, 3);
-  options_.path = directory_ / "other.log";
-  ASSERT_TRUE(drain_with_new_writer(lines));
-  EXPECT_EQ(contents(old_path) + contents(options_.path), joined(lines));
-  EXPECT_EQ(contents(options_.path), lines[5] + lines[6] + lines[7]);
+  ASSERT_TRUE(drain(other));
+  EXPECT_EQ(contents(options_.path), joined(lines) + joined(others));
+  // Its cursor knows the file now, which is not gone while the other one has it.
+  FakeSource source(lines);
+  TextWriter next = writer(source);
+  EXPECT_EQ(next.step(options_), TextWriter::Step::stuck);
+  EXPECT_EQ(contents(options_.path), joined(lines) + joined(others));
 }
 
 TEST_F(TextWriterTest, RefusesASymbolicLinkAndADirectory) {
