@@ -39,6 +39,7 @@ bool BlockWriter::begin(std::size_t payload_bytes_max, std::size_t messages_max)
   truncated_ = malformed_ = 0;
   unnamed_slot_.reset();
   numbering_ = {};
+  lent_ = false;
   sources_.begin_block();
   return true;
 }
@@ -148,12 +149,13 @@ void BlockWriter::commit(ListenerCounters& counters) {
   const bool numbered = !numbering_.client.is_none();
   if (numbered) std::memcpy(base_ + plain_bytes, &numbering_, sizeof numbering_);
   const std::size_t block_bytes = plain_bytes + (numbered ? sizeof numbering_ : 0);
-  const ingress::EntryHeader header{
-      .entry_bytes = static_cast<std::uint32_t>(block_bytes),
-      .kind = numbered ? ingress::EntryKind::numbered_block : ingress::EntryKind::block,
-      .payload_bytes = static_cast<std::uint32_t>(payload_bytes_),
-      .descriptor_count = static_cast<std::uint32_t>(messages_),
-      .receive_time_ns = now_ns_};
+  const ingress::EntryHeader header{.entry_bytes = static_cast<std::uint32_t>(block_bytes),
+                                    .kind = !numbered ? ingress::EntryKind::block
+                                            : lent_   ? ingress::EntryKind::lent_block
+                                                      : ingress::EntryKind::numbered_block,
+                                    .payload_bytes = static_cast<std::uint32_t>(payload_bytes_),
+                                    .descriptor_count = static_cast<std::uint32_t>(messages_),
+                                    .receive_time_ns = now_ns_};
   std::memcpy(base_, &header, sizeof header);
   ring_->commit(put_definitions_first(block_bytes));
   dirty_ = true;

@@ -102,6 +102,8 @@ class BlockWriter {
   /// The block's first message is that number of a client's own, and those that follow are numbered on. Once a block, of
   /// which all messages are the client's.
   void number(const Numbering& numbering) { numbering_ = numbering; }
+  /// And keeps them until they are published. Behind number().
+  void lend() { lent_ = true; }
   /// Descriptors that still fit.
   [[nodiscard]] std::size_t room() const { return messages_max_ - messages_; }
 
@@ -165,6 +167,7 @@ class BlockWriter {
   std::uint64_t truncated_ = 0;
   std::uint64_t malformed_ = 0;
   Numbering numbering_;  ///< of this block
+  bool lent_ = false;
   std::int64_t now_ns_ = 0;
   wire::ParseContext context_{0, 0, false};
   std::optional<SourceTable::Slot>

@@ -61,7 +61,7 @@ DatagramReceiver::Took DatagramReceiver::take_batches(int batches_max) {
     adopt_limits();
     const int got = slab_->receive(waiter_.fd());
     if (got < 0) complain_of_receive();
-    if (draining_ && (got <= 0 || slab_->is_end(0))) return Took::all;
+    if (draining_ && (got <= 0 || is_end(0))) return Took::all;
     if (got <= 0) return took;
     took = Took::some;
     take_batch(static_cast<std::size_t>(got));
@@ -72,6 +72,11 @@ DatagramReceiver::Took DatagramReceiver::take_batches(int batches_max) {
   }
   if (!pack()) return Took::ring_full;
   return draining_ ? Took::all : took;
+}
+
+/// A Unix socket whose intake has ended tells so once its queue is empty. Over UDP an empty datagram is somebody's.
+bool DatagramReceiver::is_end(std::size_t slot) const {
+  return listener_->options.transport == ListenerTransport::unix_datagram && slab_->is_end(slot);
 }
 
 void DatagramReceiver::complain_of_receive() {
@@ -192,8 +197,22 @@ void DatagramReceiver::drain(CloseReason reason) {
 
 void DatagramReceiver::abandon() {
   if (finished()) return;
-  thread_.count_abandoned(*listener_, pending_count_ - pending_next_);
+  std::uint64_t unstored = pending_count_ - pending_next_;
+  if (!listener_->inherited) unstored += take_unread();
+  thread_.count_abandoned(*listener_, unstored);
   end();
+}
+
+/// What nobody will read any more is received to be counted. The datagrams of the slab are given up.
+std::uint64_t DatagramReceiver::take_unread() {
+  std::uint64_t messages = 0;
+  for (int i = 0; i < kBatchesAtDrain; ++i) {
+    const int got = slab_->receive(waiter_.fd());
+    if (got <= 0 || is_end(0)) break;
+    take_batch(static_cast<std::size_t>(got));
+    messages += pending_count_;
+  }
+  return messages;
 }
 
 void DatagramReceiver::end() {

@@ -51,6 +51,8 @@ class DatagramReceiver final : public Channel {
   /// Nothing that was received is left in the slab but with ring_full.
   [[nodiscard]] Took take_batches(int batches_max);
   void complain_of_receive();
+  [[nodiscard]] bool is_end(std::size_t slot) const;
+  [[nodiscard]] std::uint64_t take_unread();
   void take_batch(std::size_t datagrams);
   bool pack();
   /// How many of the pending fit into one block, and their bytes.

@@ -119,6 +119,14 @@ std::vector<BoundAddress> FrontEnd::bound_addresses() const {
   return state_->bound;
 }
 
+std::vector<std::string> FrontEnd::listeners_without_file() const {
+  std::vector<std::string> names;
+  for (const ActiveListener& one : state_->active) {
+    if (one.has_lost_its_file()) names.push_back(one.listener->options.name);
+  }
+  return names;
+}
+
 std::vector<std::uint64_t> FrontEnd::duty_cycles() const {
   std::vector<std::uint64_t> cycles;
   for (const auto& thread : state_->shared.threads) cycles.push_back(thread->duty_cycles());

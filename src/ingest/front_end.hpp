@@ -38,7 +38,8 @@ struct RingEnd {
 /// unlinked and never drained to the end at stop, because the next daemon goes on reading it.
 struct InheritedSocket {
   std::string
-      name;  ///< LISTEN_FDNAMES; matches a listener of that name, or else one of the socket's own address
+      name;  ///< LISTEN_FDNAMES; matches a listener of that name (a Unix socket only at the listener's own
+             ///< path), or else one of the socket's own address
   UniqueFd fd;
 };
 
@@ -113,8 +114,9 @@ class FrontEnd {
 
   /// Everything that may fail: binds, listens, checks who answers on a Unix path (stale: replaced; living:
   /// refused with the reason), sets modes. Nothing that runs is changed. A listener whose transport and
-  /// address stay keeps its socket and its connections; its other options hold for new connections and
-  /// datagrams. `inherited` is needed at the first call only: the FrontEnd keeps what it was given. Errors
+  /// address stay keeps its socket and its connections, unless its socket file is gone: then it is closed and
+  /// opened anew. Its other options hold for new connections and datagrams. `inherited` is needed at the first
+  /// call only: the FrontEnd keeps what it was given; what of it no listener reads is told of in the log. Errors
   /// name the listener and the reason.
   [[nodiscard]] Result<PreparedListeners> prepare(const std::vector<ListenerOptions>& listeners,
                                                   std::vector<InheritedSocket> inherited = {});
@@ -138,6 +140,9 @@ class FrontEnd {
   [[nodiscard]] unsigned open_connections() const;
   /// Where the committed listeners listen.
   [[nodiscard]] std::vector<BoundAddress> bound_addresses() const;
+  /// Unix listeners that nobody new finds: somebody has removed or replaced their socket files. Main thread, before
+  /// stop().
+  [[nodiscard]] std::vector<std::string> listeners_without_file() const;
   /// Duty cycles completed per io thread, idle ones included: at least one each second, or the thread hangs.
   /// Any thread.
   [[nodiscard]] std::vector<std::uint64_t> duty_cycles() const;

@@ -18,14 +18,21 @@ namespace fastlogd::ingest {
 /// A committed listener.
 struct ActiveListener {
   ListenerPtr listener;
+  int given = -1;       ///< the inherited socket that it reads a copy of
   unsigned thread = 0;  ///< where its listening or datagram socket is read
   std::uint16_t port = 0;
   SocketFile file;
+
+  /// An inherited socket's file is its keeper's.
+  [[nodiscard]] bool has_lost_its_file() const {
+    return is_unix(listener->options.transport) && !listener->inherited && !file.is_there();
+  }
 };
 
 /// A prepared one: either it keeps a socket that is read already, or `fd` is a new one.
 struct PreparedListener {
   ListenerPtr listener;
+  int given = -1;  ///< as in ActiveListener
   bool kept = false;
   unsigned thread = 0;
   std::uint16_t port = 0;
@@ -50,6 +57,7 @@ struct FrontEnd::State {
   [[nodiscard]] Result<PreparedListener> prepare_one(const ListenerOptions& options);
   [[nodiscard]] Result<> open_socket(const ListenerOptions& options, PreparedListener& prepared,
                                      bool& inherited);
+  void warn_of_unread(const std::vector<PreparedListener>& prepared, int given) const;
   void retire_missing(const std::vector<PreparedListener>& prepared);
   void activate(PreparedListener prepared);
   [[nodiscard]] Result<> resume_ring(KeptRing ring, IoThread& on);

@@ -1,6 +1,6 @@
 // What the front end counts. One ListenerCounters per listener and io thread, written by that thread only,
 // except where a SharedCounter says otherwise; a scrape adds them up. They outlive the listener, so that a
-// removed listener's records stay in the equation received = stored + dropped + in_flight.
+// removed listener's records stay in the equation received = stored + repeated + dropped + in_flight.
 #pragma once
 
 #include <array>

@@ -66,7 +66,8 @@ struct StreamEnd {
 ///
 /// With polled channels (shared memory; datagrams while they come fast) a cycle looks at those instead, and asks for
 /// events, which is a system call, only now and then. One that finds nothing yields the processor; after a while in which
-/// nothing has come (PollWindow) it takes a nap, each time a longer one.
+/// nothing has come (PollWindow) it rests: naps that hear nothing, each longer than the last one, and after a few of
+/// them dozes that end with an event.
 ///
 /// Thread: create, start, post and join by the main thread; `*_posted` and everything below "own thread" run
 /// on the thread itself.
@@ -130,8 +131,8 @@ class IoThread {
   void poll(Channel& channel);
   /// Nothing has come, but soon something may: it pays to look again.
   [[nodiscard]] bool looks_on() const { return looks_on_ && window_.nanos() > 0; }
-  /// How often this thread has slept with channels polled.
-  [[nodiscard]] std::uint64_t naps() const { return naps_; }
+  /// How often this thread has rested with channels polled.
+  [[nodiscard]] std::uint64_t rests() const { return rests_; }
   void retire(Channel& channel);
   void count_abandoned(const Listener& listener, std::uint64_t records);
 
@@ -146,7 +147,8 @@ class IoThread {
   void look_at_polled();
   void something_came();
   void nothing_came();
-  void nap();
+  void rest();
+  void doze();
   void finish_cycle();
   void schedule_tick();
   void tick();
@@ -185,8 +187,9 @@ class IoThread {
   ring::PollWindow window_;
   std::int64_t idle_since_ns_ = 0;  ///< 0: the last look has found something
   bool looks_on_ = true;            ///< the window has not passed
-  std::uint64_t naps_ = 0;
-  unsigned longer_naps_ = 0;
+  std::uint64_t rests_ = 0;
+  unsigned rests_in_a_row_ = 0;
+  bool dozes_ = false;  ///< the next cycle begins with it
   std::int32_t utc_offset_seconds_ = 0;
   unsigned threads_without_acceptors_ = 0;
   bool stopping_ = false;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -16,13 +17,36 @@
 namespace fastlogd::ingest {
 namespace {
 
+constexpr const char* kHeldByManager =
+    "the service manager holds its socket: SocketMode= of its unit says who may connect";
+
 bool same_address(const ListenerOptions& a, const ListenerOptions& b) {
   if (a.transport != b.transport) return false;
   return is_unix(a.transport) ? a.path == b.path : a.address == b.address && a.port == b.port;
 }
 
+std::optional<mode_t> mode_of_file(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+  return status.st_mode & 07777;
+}
+
+void compare_mode(const ListenerOptions& options) {
+  const auto mode = mode_of_file(options.path);
+  if (!mode || *mode == options.mode) return;
+  diag::warning("listener {}: {} has mode {:04o}, not {:04o}: {}", options.name, options.path, *mode,
+                options.mode, kHeldByManager);
+}
+
 Error for_listener(const ListenerOptions& options, std::string reason) {
   return invalid(fmt::format("listener {} ({}): {}", options.name, describe_listener(options), reason));
+}
+
+/// Only the unit can change who may connect to a socket that the service manager holds.
+Result<> check_kept(const Listener& running, const ListenerOptions& options) {
+  if (!running.inherited || !is_unix(options.transport) || options.mode == running.options.mode) return {};
+  if (mode_of_file(options.path) == options.mode) return {};
+  return for_listener(options, kHeldByManager);
 }
 
 }  // namespace
@@ -41,13 +65,16 @@ const ActiveListener* FrontEnd::State::find_active(const ListenerOptions& option
 
 bool FrontEnd::State::path_is_ours(const std::string& path) const {
   return std::any_of(active.begin(), active.end(), [&](const ActiveListener& one) {
-    return is_unix(one.listener->options.transport) && one.listener->options.path == path;
+    return is_unix(one.listener->options.transport) && one.listener->options.path == path &&
+           !one.has_lost_its_file();
   });
 }
 
+/// A Unix socket at another path than the configuration's is not what senders are told to use, whatever its name.
 const InheritedSocket* FrontEnd::State::find_inherited(const ListenerOptions& options) const {
   for (const InheritedSocket& one : inherited) {
-    if (one.name == options.name) return &one;
+    const bool fits = !is_unix(options.transport) || is_bound_to(one.fd.get(), options);
+    if (one.name == options.name && fits) return &one;
   }
   for (const InheritedSocket& one : inherited) {
     if (is_bound_to(one.fd.get(), options)) return &one;
@@ -72,7 +99,11 @@ std::vector<std::shared_ptr<ListenerCounters>> FrontEnd::State::counters_for(
 
 Result<PreparedListeners> FrontEnd::prepare(const std::vector<ListenerOptions>& listeners,
                                             std::vector<InheritedSocket> inherited) {
-  std::move(inherited.begin(), inherited.end(), std::back_inserter(state_->inherited));
+  std::vector<int> new_ones;
+  for (InheritedSocket& one : inherited) {
+    new_ones.push_back(one.fd.get());
+    state_->inherited.push_back(std::move(one));
+  }
   auto prepared = std::make_unique<PreparedListeners::State>();
   for (std::size_t i = 0; i < listeners.size(); ++i) {
     for (std::size_t k = 0; k < i; ++k) {
@@ -86,6 +117,7 @@ Result<PreparedListeners> FrontEnd::prepare(const std::vector<ListenerOptions>& 
     if (!one) return one.error();
     prepared->listeners.push_back(std::move(*one));
   }
+  for (const int given : new_ones) state_->warn_of_unread(prepared->listeners, given);
   return PreparedListeners(std::move(prepared));
 }
 
@@ -98,9 +130,11 @@ Result<PreparedListener> FrontEnd::State::prepare_one(const ListenerOptions& opt
   }
   listener->counters = counters_for(options);
   PreparedListener prepared;
-  if (const ActiveListener* running = find_active(options)) {
+  if (const ActiveListener* running = find_active(options); running && !running->has_lost_its_file()) {
+    if (auto kept = check_kept(*running->listener, options); !kept) return kept.error();
     listener->socket_id = running->listener->socket_id;
     listener->inherited = running->listener->inherited;
+    prepared.given = running->given;
     prepared.kept = true;
     prepared.thread = running->thread;
     prepared.port = running->port;
@@ -122,6 +156,8 @@ Result<> FrontEnd::State::open_socket(const ListenerOptions& options, PreparedLi
     prepared.fd = UniqueFd(::fcntl(given->fd.get(), F_DUPFD_CLOEXEC, 0));
     if (!prepared.fd)
       return errno_error(fmt::format("listener {}: duplicate the inherited socket", options.name));
+    if (is_unix(options.transport)) compare_mode(options);
+    prepared.given = given->fd.get();
     inherited_one = true;
   } else {
     // The path of a running listener of ours (with another transport) is taken over by rename, when it is
@@ -155,6 +191,18 @@ void FrontEnd::commit(PreparedListeners prepared) noexcept {
   state_->bound = std::move(bound);
 }
 
+/// If nobody reads it: its keeper goes on taking what is sent there.
+void FrontEnd::State::warn_of_unread(const std::vector<PreparedListener>& prepared, int given) const {
+  const bool read = std::any_of(prepared.begin(), prepared.end(),
+                                [given](const PreparedListener& one) { return one.given == given; });
+  if (read) return;
+  for (const InheritedSocket& one : inherited) {
+    if (one.fd.get() != given) continue;
+    diag::warning("socket {} of the service manager has no listener: nobody reads what is sent there",
+                  one.name);
+  }
+}
+
 void FrontEnd::State::retire_missing(const std::vector<PreparedListener>& prepared) {
   std::erase_if(active, [&](const ActiveListener& one) {
     const std::uint64_t socket_id = one.listener->socket_id;
@@ -166,6 +214,7 @@ void FrontEnd::State::retire_missing(const std::vector<PreparedListener>& prepar
     to->post([to, socket_id] { to->remove_listener(socket_id); });
     diag::info("listener {} ({}) is closed", one.listener->options.name,
                describe_listener(one.listener->options));
+    if (one.given >= 0) warn_of_unread(prepared, one.given);
     return true;
   });
 }
@@ -190,6 +239,7 @@ void FrontEnd::State::activate(PreparedListener prepared) {
   if (is_unix(options.transport)) prepared.file.rename_to(options.path);
   diag::info("listener {} ({}) is open", options.name, describe_listener(options));
   active.push_back(ActiveListener{.listener = prepared.listener,
+                                  .given = prepared.given,
                                   .thread = prepared.thread,
                                   .port = prepared.port,
                                   .file = std::move(prepared.file)});

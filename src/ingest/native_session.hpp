@@ -77,6 +77,7 @@ class NativeSession final : public Channel, public AckListener {
   [[nodiscard]] std::size_t payload_wanted(const BlockWriter& writer) const;
 
   void refuse(std::uint64_t first, std::uint64_t last, wire::Refusal why);
+  [[nodiscard]] std::uint64_t refuse_unstored();
   [[nodiscard]] bool owes_answers() const;
   void answer();
   void end_if_done();

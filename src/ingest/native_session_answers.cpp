@@ -1,11 +1,11 @@
 // What a native session tells its peer, and how it ends.
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "ingest/io_thread.hpp"
 #include "ingest/native_session.hpp"
 #include "ingest/refusal.hpp"
 #include "ingest/sockets.hpp"
+#include "ingest/unread.hpp"
 
 namespace fastlogd::ingest {
 namespace {
@@ -122,33 +122,41 @@ void NativeSession::drain(CloseReason reason) {
   if (ended_) return end_if_done();
   // A Unix peer is told at once (EPIPE) that nothing more is taken; TCP has no such word, so what is there now counts.
   if (listener_->options.transport == ListenerTransport::unix_stream) ::shutdown(waiter_.fd(), SHUT_RD);
-  int queued = 0;
-  if (::ioctl(waiter_.fd(), FIONREAD, &queued) != 0) queued = 0;
-  drain_bytes_left_ = static_cast<std::size_t>(queued);
+  drain_bytes_left_ = queued_bytes(waiter_.fd());
   if (waiting()) ready();  // else it is paused or stalled, and will be called
 }
 
 /// What is in the ring is still stored, if the store has time for it; what is not is lost, and the peer hears of it.
 void NativeSession::abandon() {
   if (finished()) return;
-  std::uint64_t lost = 0;
-  wire::NativeEvent event;
-  std::string_view rest(tail_.get(), tail_bytes_);
-  for (; decoder_.next(rest, event) && event.kind != wire::NativeEvent::Kind::error;
-       rest.remove_prefix(event.consumed)) {
-    const bool record = event.kind == wire::NativeEvent::Kind::record;
-    if (!record && event.kind != wire::NativeEvent::Kind::refused) continue;
-    const std::uint64_t number = record ? event.record.number : event.number;
-    refuse(number, number, wire::Refusal::shutting_down);
-    ++lost;
-  }
-  thread_.count_abandoned(*listener_, lost);
+  thread_.count_abandoned(*listener_, refuse_unstored());
   answer();
   if (!finished() && replies_.has_room()) {
     replies_.error(wire::NativeError::shutting_down, kOutOfTime);
     replies_.send(waiter_.fd(), tick_ns_);
   }
   close(CloseReason::shutdown);
+}
+
+/// Records of the tail, and of what the socket holds: received to be counted, and refused.
+std::uint64_t NativeSession::refuse_unstored() {
+  std::uint64_t lost = 0;
+  const auto take = [&](std::string_view text) {
+    wire::NativeEvent event;
+    std::string_view rest = text;
+    for (; decoder_.next(rest, event); rest.remove_prefix(event.consumed)) {
+      if (event.kind == wire::NativeEvent::Kind::error) return text.size();
+      const bool record = event.kind == wire::NativeEvent::Kind::record;
+      if (!record && event.kind != wire::NativeEvent::Kind::refused) continue;
+      const std::uint64_t number = record ? event.record.number : event.number;
+      refuse(number, number, wire::Refusal::shutting_down);
+      ++lost;
+    }
+    return text.size() - rest.size() + event.consumed;
+  };
+  const std::size_t unread = ended_ ? 0 : draining_ ? drain_bytes_left_ : queued_bytes(waiter_.fd());
+  static_cast<void>(take_unread(waiter_.fd(), unread, std::string(tail_.get(), tail_bytes_), take));
+  return lost;
 }
 
 void NativeSession::close(CloseReason reason) {

@@ -13,9 +13,13 @@ namespace {
 constexpr std::size_t kBlocksPerLook = 8;  // then it is somebody else's turn
 // At once, or one record that is longer: so its room is given back soon, and in pieces.
 constexpr std::size_t kCopyBytes = 64 * limits::kKiB;
-// Then sleep: 84 us after the thread has begun to nap, or among busy channels after so many looks.
-constexpr std::uint64_t kNapsInVainMax = 3;
+// Then sleep: 84 us after the thread has begun to rest, or among busy channels after so many looks.
+constexpr unsigned kRestsInVain = 3;
 constexpr unsigned kLooksInVainMax = 256;
+// Who has written many records may well write more, and finds a bell dear: so many of them pay for one more rest, which
+// adds less than a microsecond to what each costs. At most 24 rests, some 15 ms.
+constexpr std::size_t kRecordsPerRest = 32;
+constexpr std::size_t kPatienceMax = 24 * kRecordsPerRest;
 
 }  // namespace
 
@@ -61,13 +65,20 @@ void SharedIntake::wake() {
 
 void SharedIntake::look_afresh() {
   looks_in_vain_ = 0;
-  naps_before_ = thread_.naps();
+  rests_in_vain_ = 0;
+  rests_seen_ = thread_.rests();
 }
 
-/// Naps even where records come far apart: a ring that is armed between the first two records of a burst costs their
+/// Rests even where records come far apart: a ring that is armed between the first two records of a burst costs their
 /// writer a second bell.
 bool SharedIntake::looks_on() {
-  return ++looks_in_vain_ < kLooksInVainMax && thread_.naps() - naps_before_ < kNapsInVainMax;
+  if (rests_seen_ != thread_.rests()) {
+    rests_seen_ = thread_.rests();
+    looks_in_vain_ = 0;
+    if (++rests_in_vain_ > kRestsInVain) patience_ -= std::min(patience_, kRecordsPerRest);
+  }
+  return ++looks_in_vain_ < kLooksInVainMax &&
+         (rests_in_vain_ < kRestsInVain || patience_ >= kRecordsPerRest);
 }
 
 Channel::Polled SharedIntake::poll() {
@@ -162,6 +173,7 @@ void SharedIntake::take_copy(BlockWriter& writer, std::size_t bytes) {
     if (done != 0) pass_over(copy.subspan(sizeof(ring::FrameHeader)));
   }
   const bool any = writer.messages() > 0;
+  patience_ = std::min(patience_ + writer.messages(), kPatienceMax);
   writer.commit(counters());
   if (any) ledger_.committed(writer.ring_end());
   if (broken_ != nullptr && !any) return;
@@ -207,6 +219,7 @@ bool SharedIntake::take_record(BlockWriter& writer, std::span<const std::byte> p
   if (!writer.add_unnamed(record.slice, message, origin_, hint_)) return false;
   FASTLOGD_CHECK(ledger_.add(record.number, index));
   if (index == 0) writer.number({.client = client_, .first = record.number});
+  if (index == 0 && (!ended_ || !kept_name_.empty())) writer.lend();
   ++next_number_;
   return true;
 }

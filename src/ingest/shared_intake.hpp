@@ -153,7 +153,9 @@ class SharedIntake : public Channel, public AckListener {
   wire::NativeError error_ = wire::NativeError::none;
   std::size_t drain_bytes_left_ = 0;
   unsigned looks_in_vain_ = 0;
-  std::uint64_t naps_before_ = 0;  ///< the thread's, when there was something
+  unsigned rests_in_vain_ = 0;
+  std::uint64_t rests_seen_ = 0;  ///< of the thread's
+  std::size_t patience_ = 0;      ///< in records: what those that came are still worth
   CloseReason close_reason_ = CloseReason::peer;
   bool asleep_ = false;  ///< armed: the client rings
   bool waiting_for_room_ = false;

@@ -121,6 +121,18 @@ void set_options(int fd, const ListenerOptions& options) {
   }
 }
 
+/// By this path, or by another one that leads to the same file (/var/run).
+bool is_bound_at(int fd, const std::string& path) {
+  const Address name = name_of_socket(fd);
+  if (name.family() != AF_UNIX) return false;
+  const char* const bound = reinterpret_cast<const sockaddr_un*>(&name.storage)->sun_path;
+  if (path == bound) return true;
+  struct stat one{};
+  struct stat other{};
+  return ::stat(bound, &one) == 0 && ::stat(path.c_str(), &other) == 0 && one.st_dev == other.st_dev &&
+         one.st_ino == other.st_ino;
+}
+
 /// Removes a socket file that nobody answers on. No error: the path is free.
 Result<> clear_stale(const Address& address, const std::string& path) {
   struct stat status{};
@@ -174,12 +186,14 @@ SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
 }
 
 void SocketFile::remove() {
-  if (path_.empty()) return;
-  struct stat status{};
-  if (::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_) {
-    ::unlink(path_.c_str());
-  }
+  if (is_there()) ::unlink(path_.c_str());
   path_.clear();
+}
+
+bool SocketFile::is_there() const {
+  if (path_.empty()) return false;
+  struct stat status{};
+  return ::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_;
 }
 
 void SocketFile::rename_to(const std::string& path) {
@@ -279,14 +293,12 @@ Result<std::uint16_t> adopt_socket(int fd, const ListenerOptions& options) {
 bool is_bound_to(int fd, const ListenerOptions& options) {
   const auto wanted = address_of(options);
   if (!wanted) return false;
+  if (is_unix(options.transport)) return is_bound_at(fd, options.path);
   int type = 0;
   socklen_t bytes = sizeof type;
   ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes);
   const Address name = name_of_socket(fd);
   if (type != socket_type(options.transport) || name.family() != wanted->family()) return false;
-  if (name.family() == AF_UNIX) {
-    return options.path == reinterpret_cast<const sockaddr_un*>(&name.storage)->sun_path;
-  }
   return name.bytes == wanted->bytes && std::memcmp(&name.storage, &wanted->storage, name.bytes) == 0;
 }
 

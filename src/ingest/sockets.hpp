@@ -25,6 +25,8 @@ class SocketFile {
   ~SocketFile() { remove(); }
 
   void remove();
+  /// False: somebody has removed or replaced it (or it was never made), and nobody new finds the socket.
+  [[nodiscard]] bool is_there() const;
   /// rename(2) over whatever is there; a failure is reported and leaves the file where it is.
   void rename_to(const std::string& path);
 
@@ -49,7 +51,7 @@ struct BoundSocket {
 /// port.
 [[nodiscard]] Result<std::uint16_t> adopt_socket(int fd, const ListenerOptions& options);
 
-/// Is `fd` bound to the address of `options`?
+/// Is `fd` bound to the address of `options`? A Unix socket's type isn't looked at: adopt_socket() says what is wrong.
 [[nodiscard]] bool is_bound_to(int fd, const ListenerOptions& options);
 
 /// "unix-stream /run/x.sock" or "udp 127.0.0.1:514", for messages.

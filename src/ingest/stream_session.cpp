@@ -1,6 +1,5 @@
 #include "ingest/stream_session.hpp"
 
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include "ingest/io_thread.hpp"
 #include "ingest/native_session.hpp"
 #include "ingest/sockets.hpp"
+#include "ingest/unread.hpp"
 #include "wire/first_bytes.hpp"
 #include "wire/native.hpp"
 
@@ -237,7 +237,8 @@ void StreamSession::keep_tail(std::string_view rest) {
 /// Some clients send no delimiter at all, ever: after a second of silence what they sent is a message.
 void StreamSession::tick(std::int64_t monotonic_now_ns) {
   tick_ns_ = monotonic_now_ns;
-  if (tail_bytes_ == 0 || backlog_ || ended_ || !waiting() || framer_.delimiter() >= 0 ||
+  const bool unfinished = tail_bytes_ > 0 || framer_.skips_without_end();
+  if (!unfinished || backlog_ || ended_ || !waiting() || framer_.delimiter() >= 0 ||
       framer_.mode() == wire::FramingMode::octet_counting || monotonic_now_ns - last_read_ns_ < kIdleNanos) {
     return;
   }
@@ -245,6 +246,7 @@ void StreamSession::tick(std::int64_t monotonic_now_ns) {
 }
 
 void StreamSession::flush_idle() {
+  if (tail_bytes_ == 0) return begin_anew();  // the message was cut, and this is its end
   BlockWriter& writer = thread_.writer(*listener_);
   if (!writer.begin(tail_bytes_, limits::kBlockMessagesMax)) return;  // the next tick tries again
   std::memcpy(writer.payload(), tail_.get(), tail_bytes_);
@@ -256,6 +258,10 @@ void StreamSession::flush_idle() {
   keep_tail(std::string_view(writer.payload(), tail_bytes_).substr(consumed));
   writer.commit(counters());
   ended_ = false;
+  begin_anew();
+}
+
+void StreamSession::begin_anew() {
   framer_ = wire::StreamFramer(listener_->framing(), thread_.limits().record_bytes_max);
 }
 
@@ -266,24 +272,35 @@ void StreamSession::drain(CloseReason reason) {
   // A Unix peer is told at once (EPIPE) that nothing more is taken; TCP has no such word, so what is there
   // now counts.
   if (listener_->options.transport == ListenerTransport::unix_stream) ::shutdown(waiter_.fd(), SHUT_RD);
-  int queued = 0;
-  if (::ioctl(waiter_.fd(), FIONREAD, &queued) != 0) queued = 0;
-  drain_bytes_left_ = static_cast<std::size_t>(queued);
+  drain_bytes_left_ = queued_bytes(waiter_.fd());
   if (waiting()) ready();  // else it is paused, and the space signal calls ready()
 }
 
 void StreamSession::abandon() {
   if (finished()) return;
-  std::array<wire::FramedMessage, kFramedAtOnce> messages;
-  std::uint64_t unfinished = 0;
-  for (std::string_view rest(tail_.get(), tail_bytes_); !rest.empty();) {
-    const wire::FrameResult result = framer_.finish(rest, messages);
-    unfinished += result.messages;
-    if (result.consumed == 0) break;
-    rest.remove_prefix(result.consumed);
-  }
-  thread_.count_abandoned(*listener_, unfinished);
+  thread_.count_abandoned(*listener_, count_unstored());
   close(CloseReason::shutdown);
+}
+
+/// Messages of the tail, and of what the socket holds.
+std::uint64_t StreamSession::count_unstored() {
+  std::array<wire::FramedMessage, kFramedAtOnce> messages;
+  std::uint64_t count = 0;
+  const auto take = [&](std::string_view text, auto split) {
+    for (std::size_t taken = 0;;) {
+      const wire::FrameResult result = (framer_.*split)(text.substr(taken), messages);
+      count += result.messages;
+      taken += result.consumed;
+      if (result.error != wire::FrameError::none) return text.size();
+      if (result.consumed == 0 || taken == text.size()) return taken;
+    }
+  };
+  const std::size_t unread = ended_ ? 0 : draining_ ? drain_bytes_left_ : queued_bytes(waiter_.fd());
+  const std::string rest =
+      take_unread(waiter_.fd(), unread, std::string(tail_.get(), tail_bytes_),
+                  [&](std::string_view text) { return take(text, &wire::StreamFramer::split); });
+  static_cast<void>(take(rest, &wire::StreamFramer::finish));
+  return count;
 }
 
 void StreamSession::close(CloseReason reason) {

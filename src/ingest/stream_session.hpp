@@ -44,6 +44,8 @@ class StreamSession final : public Channel {
                                     std::span<const wire::FramedMessage> messages);
   void keep_tail(std::string_view rest);
   void flush_idle();
+  void begin_anew();
+  [[nodiscard]] std::uint64_t count_unstored();
   void close(CloseReason reason);
   void look_up_peer();
   [[nodiscard]] std::size_t payload_wanted(const BlockWriter& writer) const;

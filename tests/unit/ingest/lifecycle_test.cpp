@@ -1,4 +1,4 @@
-// Prepare, commit, reload, stop.
+// Prepare, commit, reload.
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -22,6 +22,26 @@ class Lifecycle : public FrontEndTest {
   std::string why_refused(std::vector<ListenerOptions> listeners) {
     auto prepared = front_end_->prepare(listeners);
     return prepared ? "accepted" : prepared.error().message();
+  }
+  /// As a service manager does it.
+  UniqueFd bound_elsewhere(const std::string& file) const {
+    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path(file).c_str(), sizeof address.sun_path - 1);
+    EXPECT_EQ(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::listen(socket.get(), 8), 0);
+    return socket;
+  }
+  /// Why listeners that inherit a socket of this name, bound at `file`, can't be opened; empty: they are.
+  std::string inherit(const std::string& name, const std::string& file,
+                      const std::vector<ListenerOptions>& listeners) {
+    std::vector<InheritedSocket> inherited;
+    inherited.push_back(InheritedSocket{.name = name, .fd = bound_elsewhere(file)});
+    auto prepared = front_end_->prepare(listeners, std::move(inherited));
+    if (!prepared) return prepared.error().message();
+    front_end_->commit(std::move(*prepared));
+    return {};
   }
   bool exists(const std::string& name) const { return std::filesystem::exists(path(name)); }
 };
@@ -151,6 +171,38 @@ TEST_F(Lifecycle, ChangesTheTransportOfAPath) {
   EXPECT_FALSE(exists("app"));
 }
 
+TEST_F(Lifecycle, OpensAListenerAnewWhoseSocketFileIsGone) {
+  const std::vector<ListenerOptions> listeners = {
+      unix_listener("app"), unix_listener("log", ListenerTransport::unix_datagram), unix_listener("kept")};
+  run(listeners);
+  const UniqueFd kept = connect_unix(path("kept"), SOCK_STREAM);
+  EXPECT_THAT(front_end_->listeners_without_file(), SizeIs(0));
+  std::filesystem::remove(path("app"));
+  std::filesystem::remove(path("log"));
+  EXPECT_THAT(front_end_->listeners_without_file(), ElementsAre("app", "log"));
+  reload(listeners);
+  EXPECT_THAT(front_end_->listeners_without_file(), SizeIs(0));
+  ASSERT_TRUE(send_all(stream(), "found again\n"));
+  ASSERT_TRUE(send_all(datagram(), "and again"));
+  ASSERT_TRUE(send_all(kept, "as before\n"));
+  EXPECT_TRUE(collector_->wait_for(3));
+}
+
+TEST_F(Lifecycle, LeavesASocketAloneThatSomebodyPutInItsPlace) {
+  run({unix_listener("app")});
+  std::filesystem::remove(path("app"));
+  const UniqueFd other(::socket(AF_UNIX, SOCK_STREAM, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path("app").c_str(), sizeof address.sun_path - 1);
+  ASSERT_EQ(::bind(other.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(other.get(), 1), 0);
+  EXPECT_THAT(front_end_->listeners_without_file(), ElementsAre("app"));
+  EXPECT_THAT(why_refused({unix_listener("app")}), HasSubstr("another program listens on"));
+  reload({});
+  EXPECT_TRUE(exists("app"));
+}
+
 TEST_F(Lifecycle, GoesOnCountingUnderAListenersName) {
   run({unix_listener("app")});
   ASSERT_TRUE(send_all(stream(), "one\n"));
@@ -175,12 +227,7 @@ TEST_F(Lifecycle, TakesNewLimitsWhileConnectionsStay) {
 }
 
 TEST_F(Lifecycle, TakesOverASocketThatItInherits) {
-  UniqueFd given(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, path("app").c_str(), sizeof address.sun_path - 1);
-  ASSERT_EQ(::bind(given.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-  ASSERT_EQ(::listen(given.get(), 8), 0);
+  UniqueFd given = bound_elsewhere("app");
   const UniqueFd early = stream();
   ASSERT_TRUE(send_all(early, "before the daemon\n"));
   run({});
@@ -194,75 +241,33 @@ TEST_F(Lifecycle, TakesOverASocketThatItInherits) {
   EXPECT_TRUE(exists("app")) << "it is not ours to remove";
 }
 
-TEST_F(Lifecycle, StoresWhatHadBeenSentWhenItStops) {
-  run(standard_listeners(), IoOptions{.threads = 2});
-  std::vector<UniqueFd> clients;
-  for (int i = 0; i < 20; ++i) {
-    clients.push_back(i % 2 == 0 ? stream() : connect_ip(port("tcp"), SOCK_STREAM));
-    ASSERT_TRUE(send_all(clients.back(), std::string(2000, '\n') + "unfinished"));
-  }
-  const UniqueFd udp = connect_ip(port("udp"), SOCK_DGRAM);
-  const UniqueFd unix_datagrams = datagram();
-  for (int i = 0; i < 5; ++i) {
-    ASSERT_TRUE(send_all(udp, "udp"));
-    ASSERT_TRUE(send_all(unix_datagrams, "unix"));
-  }
-  EXPECT_TRUE(front_end_->stop(std::chrono::seconds(10)));
-  collector_->finish();
-  EXPECT_EQ(collector_->count(), 20U * 2001U + 10U);
-  EXPECT_FALSE(exists("app"));
-  EXPECT_FALSE(exists("log"));
-  EXPECT_EQ(front_end_->open_connections(), 0U);
+TEST_F(Lifecycle, TakesNoInheritedSocketOfAnotherPathForItsName) {
+  run({});
+  EXPECT_EQ(inherit("app", "elsewhere", {unix_listener("app")}), "");
+  EXPECT_TRUE(exists("app")) << "bound as configured";
+  ASSERT_TRUE(send_all(stream(), "where senders are told to send to\n"));
+  EXPECT_TRUE(collector_->wait_for(1));
 }
 
-TEST_F(Lifecycle, IsNotHeldUpBySendersThatNeverStop) {
-  run();
-  std::atomic<bool> ending{false};
-  std::vector<std::thread> senders;
-  const auto flood = [&](UniqueFd fd) {
-    senders.emplace_back([&, fd = std::move(fd)] {
-      while (!ending && send_all(fd, "on and on\n")) {
-      }
-    });
-  };
-  flood(stream());
-  flood(connect_ip(port("tcp"), SOCK_STREAM));
-  flood(connect_ip(port("udp"), SOCK_DGRAM));
-  flood(datagram());
-  ASSERT_TRUE(collector_->wait_for(1000));
-  const auto started = std::chrono::steady_clock::now();
-  front_end_->stop(std::chrono::seconds(10));
-  EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(5));
-  ending = true;
-  for (std::thread& sender : senders) sender.join();
-  collector_->finish();
-  std::uint64_t received = 0;
-  for (const char* name : {"app", "devlog", "tcp", "udp"}) {
-    received += sum(name, [](const auto& c) { return c.received_records.value(); });
-  }
-  EXPECT_EQ(received, collector_->count());
+TEST_F(Lifecycle, FindsAnInheritedSocketByAnotherPathOfItsFile) {
+  run({});
+  std::filesystem::create_directory_symlink(folder_, path("link"));
+  ListenerOptions listener = unix_listener("app");
+  listener.path = path("link") + "/app";
+  EXPECT_EQ(inherit("app", "app", {listener}), "");
+  ASSERT_TRUE(send_all(stream(), "one and the same\n"));
+  EXPECT_TRUE(collector_->wait_for(1));
 }
 
-TEST_F(Lifecycle, CountsAsDroppedWhatNoRingTakesBeforeTheBound) {
-  run(standard_listeners(), IoOptions{.threads = 1, .ring_bytes = limits::kRingBytesMin});
-  collector_->pause(true);
-  const UniqueFd client = datagram();
-  std::thread sender([&] {
-    while (send_all(client, std::string(8000, 'd'))) {
-    }
-  });
-  ASSERT_TRUE(eventually(
-      [&] { return sum("devlog", [](const auto& c) { return c.backpressure_pauses.value(); }) > 0; }));
-  EXPECT_FALSE(front_end_->stop(std::chrono::milliseconds(100)));
-  sender.join();
-  collector_->finish();
-  const auto shutdown = static_cast<std::size_t>(DropReason::shutdown);
-  const auto dropped = sum("devlog", [&](const auto& c) { return c.dropped_records[shutdown].value(); });
-  EXPECT_GT(dropped, 0U);
-  EXPECT_EQ(sum("devlog", [](const auto& c) { return c.received_records.value(); }),
-            collector_->count() + dropped);
-  const auto& by_reason = front_end_->rings("main")[0].loss->by_reason;
-  EXPECT_EQ(by_reason[static_cast<std::size_t>(ingress::LossReason::shutdown)].value(), dropped);
+TEST_F(Lifecycle, RefusesToChangeTheModeOfASocketThatItInherited) {
+  run({});
+  ListenerOptions listener = unix_listener("app");
+  listener.mode = 0666;
+  EXPECT_EQ(inherit("app", "app", {listener}), "");
+  listener.mode = 0600;
+  EXPECT_THAT(why_refused({listener}), HasSubstr("SocketMode= of its unit says who may connect"));
+  ASSERT_EQ(::chmod(path("app").c_str(), 0600), 0);
+  EXPECT_EQ(why_refused({listener}), "accepted") << "the configuration says what is";
 }
 
 TEST_F(Lifecycle, ShowsDutyCyclesAndThreadsWhileIdle) {

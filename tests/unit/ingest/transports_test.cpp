@@ -99,6 +99,17 @@ TEST_F(Transports, EndsARecordAfterASecondOfSilenceIfThereNeverWasADelimiter) {
   EXPECT_THAT(collector_->slices(), ElementsAre("ended", "no delimiter", "begun, ended", "again"));
 }
 
+TEST_F(Transports, HearsASenderWithoutDelimitersAgainBehindAMessageThatWasCut) {
+  run();
+  const UniqueFd never = stream();
+  ASSERT_TRUE(send_all(never, std::string(limits::kRecordBytesDefault + 10'000, 'x')));
+  ASSERT_TRUE(collector_->wait_for(1));
+  std::this_thread::sleep_for(std::chrono::milliseconds(2000));  // a second of silence, and a tick
+  ASSERT_TRUE(send_all(never, "again"));
+  ASSERT_TRUE(collector_->wait_for(2));
+  EXPECT_EQ(collector_->slices().back(), "again");
+}
+
 TEST_F(Transports, KeepsEveryMessageInOrderOverManyReads) {
   run();
   const UniqueFd client = stream();
