@@ -1,8 +1,11 @@
 #include "config/conflicts.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/un.h>
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -29,6 +32,12 @@ bool is_rotation_of(std::string_view path, std::string_view text) {
   if (path.size() < text.size() + 2 || !path.starts_with(text) || path[text.size()] != '.') return false;
   const std::string_view suffix = path.substr(text.size() + 1);
   return std::ranges::all_of(suffix, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+/// "::", however it is written.
+bool is_any_ipv6(const std::string& text) {
+  in6_addr address{};
+  return ::inet_pton(AF_INET6, text.c_str(), &address) == 1 && IN6_IS_ADDR_UNSPECIFIED(&address);
 }
 
 class Finder {
@@ -62,10 +71,11 @@ class Finder {
                                              store.directory, other.name, other.directory));
       }
     }
-    if (store.retention.bytes_max != 0 && store.retention.bytes_max < 2 * store.segment_bytes) {
+    if (store.retention.bytes_max != 0 && store.retention.bytes_max < 3 * store.segment_bytes) {
       add(path + ".retention.bytes_max",
-          fmt::format("{} is less than two segments of {}: the one being written and one to keep",
-                      format_bytes(store.retention.bytes_max), format_bytes(store.segment_bytes)));
+          fmt::format(
+              "{} is less than three segments of {}: the one being written, the next, and one to keep",
+              format_bytes(store.retention.bytes_max), format_bytes(store.segment_bytes)));
     }
     if (config_.streams[index].text) check_text_file(index, path + ".text.path");
   }
@@ -144,14 +154,12 @@ class Finder {
     }
   }
 
-  /// ip(7): a socket bound to the wildcard takes the port of every address of its family.
-  static bool overlap(std::string_view a, std::string_view b) {
-    const auto family = [](std::string_view text) {
-      return text.find(':') == std::string_view::npos ? 4 : 6;
-    };
-    if (a == b) return true;
-    const auto wildcard = [](std::string_view text) { return text == "0.0.0.0" || text == "::"; };
-    return family(a) == family(b) && (wildcard(a) || wildcard(b));
+  /// ip(7), ipv6(7): a socket bound to the wildcard takes the port of every address of its family; that of IPv6 takes
+  /// IPv4's, too, unless the system says otherwise (net.ipv6.bindv6only).
+  static bool overlap(const std::string& a, const std::string& b) {
+    if (a == b || is_any_ipv6(a) || is_any_ipv6(b)) return true;
+    const auto is_ipv4 = [](const std::string& text) { return text.find(':') == std::string::npos; };
+    return is_ipv4(a) && is_ipv4(b) && (a == "0.0.0.0" || b == "0.0.0.0");
   }
 
   void check_socket_path(const std::string& key, const std::string& path) {

@@ -27,6 +27,21 @@ class TreeBuilder final : public YAML::EventHandler {
 
   [[nodiscard]] std::optional<Node> take_root() { return std::exchange(root_, std::nullopt); }
 
+  /// What has been built where no more events come because of an error.
+  [[nodiscard]] std::optional<Node> take_beginning() {
+    while (!frames_.empty()) {
+      frames_.back().pending.reset();
+      Node node = std::move(frames_.back().node);
+      frames_.pop_back();
+      if (frames_.empty()) return node;
+      Frame& parent = frames_.back();
+      if (!parent.pending || parent.drop_value) continue;
+      parent.pending->value = std::move(node);
+      parent.node.entries.push_back(std::move(*parent.pending));
+    }
+    return std::nullopt;
+  }
+
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
 
@@ -176,10 +191,9 @@ std::optional<Complaint> find_control_character(std::string_view text, std::uint
   return std::nullopt;
 }
 
-void parse(std::string_view text, std::uint32_t file, Document& document) {
+void parse(std::string_view text, TreeBuilder& builder, std::uint32_t file, Document& document) {
   ViewBuffer buffer(text);
   std::istream input(&buffer);
-  TreeBuilder builder(file, document.complaints);
   YAML::Parser parser(input);
   parser.HandleNextDocument(builder);
   document.root = builder.take_root();
@@ -231,13 +245,15 @@ Document parse_document(std::string_view text, std::uint32_t file) {
     document.complaints.push_back(std::move(*complaint));
     return document;
   }
+  TreeBuilder builder(file, document.complaints);
   try {
-    parse(text, file, document);
+    parse(text, builder, file, document);
   } catch (const Refused& refused) {
     document.root.reset();
     document.complaints.push_back({refused.at, refused.message});
   } catch (const YAML::Exception& error) {
     document.root.reset();
+    document.beginning = builder.take_beginning();
     const Position at{file, std::max(error.mark.line, 0) + 1, std::max(error.mark.column, 0) + 1};
     const auto tab = tab_in_indentation(text, at);
     document.complaints.push_back(tab ? Complaint{*tab, "a tab in the indentation; YAML wants spaces"}

@@ -54,6 +54,8 @@ struct Complaint {
 /// to find more, but not used.
 struct Document {
   std::optional<Node> root;  ///< a mapping
+  std::optional<Node>
+      beginning;  ///< of text that is no YAML from some place on: what stands in front of that
   std::vector<Complaint> complaints;
 };
 

@@ -9,6 +9,7 @@
 #include "config/document.hpp"
 #include "config/merge.hpp"
 #include "config/schema.hpp"
+#include "config/section.hpp"
 
 namespace fastlogd::config {
 namespace {
@@ -96,6 +97,17 @@ Loaded load_sources(Sources sources, MissingFile missing) {
 
 Loaded load(const std::string& main_path, MissingFile missing) {
   return load_sources(read_sources(main_path), missing);
+}
+
+std::string readable_runtime_directory(const Sources& sources) {
+  std::string directory = daemon::DaemonOptions{}.runtime_directory;
+  ReadLog ignored;
+  for (std::uint32_t i = 0; i < sources.files.size(); ++i) {
+    const Document document = parse_document(sources.files[i].bytes, i);
+    const std::optional<Node>& root = document.root ? document.root : document.beginning;
+    if (root) Section(*root, "", ignored).path("runtime_directory", directory);
+  }
+  return directory;
 }
 
 std::string check(const std::string& main_path, MissingFile missing) {

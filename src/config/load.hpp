@@ -31,6 +31,11 @@ struct Loaded {
 /// The same for bytes already read.
 [[nodiscard]] Loaded load_sources(Sources sources, MissingFile missing = MissingFile::refused);
 
+/// The runtime directory that the files name as far as they can be read: past any mistake but one in the syntax, and up to
+/// that one (in JSON: not at all). The default if they do not name one. For finding a daemon that goes on with what they
+/// said before.
+[[nodiscard]] std::string readable_runtime_directory(const Sources& sources);
+
 /// `fastlogd --check`: one line "file:line:column: message" per problem; empty when the configuration is
 /// good.
 [[nodiscard]] std::string check(const std::string& main_path, MissingFile missing = MissingFile::refused);

@@ -33,6 +33,11 @@ bool has_parent_reference(const std::filesystem::path& path) {
   return std::ranges::any_of(path, [](const std::filesystem::path& part) { return part == ".."; });
 }
 
+/// "010s", but not "0s" or "0.5s".
+bool begins_with_needless_zero(const std::string& text) {
+  return text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9';
+}
+
 bool is_numeric_address(const std::string& text) {
   in6_addr storage{};
   return inet_pton(AF_INET, text.c_str(), &storage) == 1 || inet_pton(AF_INET6, text.c_str(), &storage) == 1;
@@ -135,10 +140,8 @@ void Section::boolean(std::string_view key, bool& into) {
 bool Section::read_bytes(std::string_view key, std::uint64_t& into) {
   const Node* node = scalar(key, "a size such as 64MiB");
   if (node == nullptr) return false;
-  const bool octal =
-      node->text.size() > 1 && node->text[0] == '0' && node->text[1] >= '0' && node->text[1] <= '9';
   const auto value = parse_bytes(node->text);
-  if (octal) {
+  if (begins_with_needless_zero(node->text)) {
     complain(key, fmt::format("{} begins with 0, which some readers take for octal", shown(node->text)));
   } else if (!value) {
     complain(key, value.error().context);
@@ -186,12 +189,15 @@ bool Section::read_duration(std::string_view key, std::chrono::nanoseconds& into
   const Node* node = scalar(key, "a duration such as 100ms, 1s or 30d");
   if (node == nullptr) return false;
   const auto value = parse_duration(node->text);
-  if (!value) {
+  if (begins_with_needless_zero(node->text)) {
+    complain(key, fmt::format("{} begins with 0, which some readers take for octal", shown(node->text)));
+  } else if (!value) {
     complain(key, value.error().context);
-    return false;
+  } else {
+    into = *value;
+    return true;
   }
-  into = *value;
-  return true;
+  return false;
 }
 
 void Section::duration(std::string_view key, std::chrono::nanoseconds& into, std::chrono::nanoseconds min,

@@ -1,7 +1,7 @@
 // Notices that the configuration's files may have changed, and says when to read them again.
 //
 // Editors write in place or rename over, Kubernetes swaps a link two directories away, people delete and
-// re-create whole directories. So not files but every directory on the resolved way is watched, by events
+// re-create whole directories. So not files but the directories that hold them, and links to them, are watched, by events
 // that mean "something is finished" (a close after writing, a name that came, went or was exchanged), never
 // IN_MODIFY, which would fire in the middle of a write. What happened is not looked at: after a quiet time
 // everything is resolved and read again. What inotify(7) cannot see (network file systems, a bind mount put

@@ -73,6 +73,13 @@ TEST(Conflicts, ListenersHavePlacesOfTheirOwn) {
   EXPECT_THAT(two("transport: tcp, " + any, "transport: tcp, " + one), HasSubstr("has the same address"));
   EXPECT_EQ(two("transport: tcp, " + one, "transport: udp, " + one), "");
   EXPECT_EQ(two("transport: tcp, " + one, "transport: tcp, " + six), "");
+  const std::string all = "address: \"::\", port: 5140";
+  for (const std::string& other : {any, one, six})
+    EXPECT_THAT(two("transport: tcp, " + other, "transport: tcp, " + all), HasSubstr("has the same address"));
+  EXPECT_THAT(two("transport: udp, " + all, "transport: udp, " + any), HasSubstr("has the same address"));
+  EXPECT_THAT(two("transport: udp, address: \"0::0\", port: 5140", "transport: udp, " + one),
+              HasSubstr("has the same address"));
+  EXPECT_EQ(two("transport: tcp, " + any, "transport: tcp, " + six), "");
   const std::string chosen = "transport: tcp, address: 127.0.0.1, port: 0";
   EXPECT_EQ(two(chosen, chosen), "") << "the kernel chooses two different ports";
 }
@@ -80,6 +87,8 @@ TEST(Conflicts, ListenersHavePlacesOfTheirOwn) {
 TEST(Conflicts, HttpAndTcpDoNotShareAPort) {
   EXPECT_THAT(problems_of("listeners:\n  - {name: a, transport: tcp, address: 127.0.0.1, port: 9514}\n"),
               HasSubstr("main.yaml:2:57: listeners.a.port: http has the same address"));
+  EXPECT_THAT(problems_of("listeners:\n  - {name: a, transport: tcp, address: \"::\", port: 9514}\n"),
+              HasSubstr("http has the same address"));
 }
 
 TEST(Conflicts, SocketPathsFitTheKernel) {
@@ -104,11 +113,12 @@ TEST(Conflicts, ListenersKeepOffTheControlSocketAndTheFiles) {
   EXPECT_THAT(at("/t.log"), HasSubstr("is the text file of stream 'main'"));
 }
 
-TEST(Conflicts, RetentionLeavesRoomForTwoSegments) {
+TEST(Conflicts, RetentionLeavesRoomForOneSegmentToKeep) {
   EXPECT_THAT(
-      problems_of("streams: {main: {segment_bytes: 4MiB, retention: {bytes_max: 7MiB}}}\n"),
-      HasSubstr("main.yaml:1:62: streams.main.retention.bytes_max: 7MiB is less than two segments of 4MiB"));
-  EXPECT_EQ(problems_of("streams: {main: {segment_bytes: 4MiB, retention: {bytes_max: 8MiB}}}\n"), "");
+      problems_of("streams: {main: {segment_bytes: 4MiB, retention: {bytes_max: 11MiB}}}\n"),
+      HasSubstr(
+          "main.yaml:1:62: streams.main.retention.bytes_max: 11MiB is less than three segments of 4MiB"));
+  EXPECT_EQ(problems_of("streams: {main: {segment_bytes: 4MiB, retention: {bytes_max: 12MiB}}}\n"), "");
   EXPECT_EQ(problems_of("streams: {main: {segment_bytes: 4MiB, retention: {bytes_max: 0}}}\n"), "");
 }
 

@@ -248,5 +248,26 @@ TEST(DropIns, TooManyAreRefused) {
   EXPECT_THAT(check(path), HasSubstr("holds more than 64 drop-ins"));
 }
 
+std::string runtime_directory_in(std::string_view text, std::string_view drop_in = {}) {
+  return readable_runtime_directory(load_text(text, drop_in).sources);
+}
+
+TEST(RuntimeDirectory, IsReadPastMistakesAndUpToABreakInTheSyntax) {
+  EXPECT_EQ(runtime_directory_in("runtime_directory: /r/\nstrems: {}\n"), "/r");
+  EXPECT_EQ(runtime_directory_in("runtime_directory: /r\nstreams:\n  main: {segment_bytes: 3}\n"), "/r");
+  EXPECT_EQ(runtime_directory_in("runtime_directory: /r\nstreams:\n  main: {directory: [\n"), "/r");
+  EXPECT_EQ(runtime_directory_in("runtime_directory: /r\nstreams:\n\tmain: {}\n"), "/r");
+  EXPECT_EQ(runtime_directory_in("runtime_directory: /r\n", "runtime_directory: /s\nhttp: ["), "/s");
+}
+
+TEST(RuntimeDirectory, IsTheDefaultWhereNoneCanBeRead) {
+  const std::string preset = daemon::DaemonOptions{}.runtime_directory;
+  for (const char* text :
+       {"", "[]", "streams: [\nruntime_directory: /r\n", "runtime_directory: r\n",
+        "runtime_directory: {a: b}\n", "{runtime_directory: /r, streams: {", "{{a: b}: c, [d"}) {
+    EXPECT_EQ(runtime_directory_in(text), preset) << text;
+  }
+}
+
 }  // namespace
 }  // namespace fastlogd::config

@@ -76,6 +76,11 @@ TEST(Strictness, RefusesNumbersThatLookOctal) {
       {"http: {port: 012}\n", "main.yaml:1:14: '012' begins with 0, which some readers take for octal\n"},
       {"limits: {record_bytes_max: 01024}\n",
        "main.yaml:1:28: '01024' begins with 0, which some readers take for octal\n"},
+      {"streams: {main: {durability: {interval: 010s}}}\n",
+       "main.yaml:1:41: '010s' begins with 0, which some readers take for octal\n"},
+      {"streams: {main: {retention: {age_max: 00}}}\n",
+       "main.yaml:1:39: '00' begins with 0, which some readers take for octal\n"},
+      {"streams: {main: {retention: {age_max: 0}, durability: {interval: 0.5s}}}\n", ""},
       {"http: {port: 0x10}\n", "main.yaml:1:14: '0x10' begins with 0, which some readers take for octal\n"},
   });
 }
