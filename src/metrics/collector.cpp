@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <numeric>
 
 #include "base/clock.hpp"
 #include "metrics/families.hpp"
@@ -14,20 +13,12 @@ namespace {
 
 using append::AppendCounters;
 
-constexpr std::array<const char*, append::kDropReasons> kAppendDropReasons = {"segment_full", "store_failed",
-                                                                              "shutdown"};
-constexpr std::array<const char*, ingest::kDropReasons> kIngestDropReasons = {"ring_full", "shutdown",
-                                                                              "refused"};
 constexpr std::array<const char*, ingest::kShareRefusals> kShareRefusals = {"not_here", "off", "quota",
                                                                             "no_memory"};
 constexpr std::array<const char*, ingest::kRefusalReasons> kRefusalReasons = {
     "too_large", "malformed", "stream_full", "durability_unknown", "shutting_down"};
 constexpr std::array<const char*, ingest::kCloseReasons> kCloseReasons = {
     "peer", "error", "abusive", "connections_max", "not_text", "shutdown", "removed", "descriptors"};
-
-Labels labels_of(const ListenerLabels& labels) {
-  return {{"listener", labels.listener}, {"transport", labels.transport}, {"stream", labels.stream}};
-}
 
 double seconds(std::int64_t nanos) {
   return static_cast<double>(nanos) / static_cast<double>(kNanosPerSecond);
@@ -45,14 +36,6 @@ Buckets buckets_of(const append::DurationHistogram& histogram) {
   }
   buckets.sum = seconds(static_cast<std::int64_t>(histogram.sum_nanos.value()));
   return buckets;
-}
-
-/// A scrape must not show one label set twice: counters of one listener on several io threads are added up.
-using ByListener = std::map<ListenerLabels, std::int64_t>;
-
-void append_by_listener(Family family, const ByListener& sums, Families& to) {
-  for (const auto& [labels, value] : sums) family.sample(labels_of(labels), value);
-  std::move(family).append_to(to);
 }
 
 template <class Counters>
@@ -131,40 +114,13 @@ constexpr Metric<follow::TextFileCounters> kTextFileMetrics[] = {
 
 }  // namespace
 
-RecordBalance RecordTotals::balance() const {
-  const auto sum = [](const auto& values) {
-    return std::accumulate(values.begin(), values.end(), std::uint64_t{0});
-  };
-  RecordBalance balance;
-  balance.received = sum(received);
-  balance.stored = sum(stored);
-  balance.dropped = sum(dropped_appending) + sum(dropped_receiving);
-  balance.in_flight = balance.received - balance.stored - balance.dropped;
-  return balance;
+Labels labels_of(const ListenerLabels& labels) {
+  return {{"listener", labels.listener}, {"transport", labels.transport}, {"stream", labels.stream}};
 }
 
-RecordTotals Registry::Collector::totals() const {
-  const std::lock_guard lock(mutex);
-  return totals_locked();
-}
-
-RecordTotals Registry::Collector::totals_locked() const {
-  RecordTotals totals;
-  for (const Stream& stream : streams) {
-    totals.stored.push_back(stream.counters->stored_records.value());
-    for (std::size_t i = 0; i < append::kDropReasons; ++i) {
-      totals.dropped_appending[i] += stream.counters->dropped_records[i].value();
-    }
-  }
-  for (const Listener& listener : listeners) {
-    for (std::size_t i = 0; i < ingest::kDropReasons; ++i) {
-      totals.dropped_receiving[i] += listener.counters->dropped_records[i].value();
-    }
-  }
-  // Only now: see RecordTotals.
-  for (const Listener& listener : listeners)
-    totals.received.push_back(listener.counters->received_records.value());
-  return totals;
+void append_by_listener(Family family, const ByListener& sums, Families& to) {
+  for (const auto& [labels, value] : sums) family.sample(labels_of(labels), value);
+  std::move(family).append_to(to);
 }
 
 Families Registry::Collector::collect() const {
@@ -181,47 +137,6 @@ Families Registry::Collector::collect() const {
   collect_config(families);
   append_process_metrics(families);
   return families;
-}
-
-void Registry::Collector::collect_balance(Families& families) const {
-  const RecordTotals totals = totals_locked();
-  ByListener received;
-  for (std::size_t i = 0; i < listeners.size(); ++i) {
-    received[listeners[i].labels] += static_cast<std::int64_t>(totals.received[i]);
-  }
-  append_by_listener(Family::counter("fastlogd_received_records_total",
-                                     "Complete records received. Equals stored + dropped + in flight."),
-                     received, families);
-
-  auto stored = Family::counter("fastlogd_stored_records_total", "Records published in a segment.");
-  for (std::size_t i = 0; i < streams.size(); ++i)
-    stored.sample({{"stream", streams[i].name}}, totals.stored[i]);
-  std::move(stored).append_to(families);
-
-  auto dropped = Family::counter("fastlogd_dropped_records_total",
-                                 "Records received and then lost, by the stage that lost them.");
-  for (std::size_t i = 0; i < ingest::kDropReasons; ++i) {
-    dropped.sample({{"stage", "ingest"}, {"reason", kIngestDropReasons[i]}}, totals.dropped_receiving[i]);
-  }
-  for (std::size_t i = 0; i < append::kDropReasons; ++i) {
-    dropped.sample({{"stage", "append"}, {"reason", kAppendDropReasons[i]}}, totals.dropped_appending[i]);
-  }
-  std::move(dropped).append_to(families);
-
-  auto in_flight = Family::gauge("fastlogd_in_flight_records", "Received, not yet stored or dropped.");
-  in_flight.sample({}, totals.balance().in_flight);
-  std::move(in_flight).append_to(families);
-
-  std::uint64_t in_kernel = 0;
-  std::uint64_t in_clients = 0;
-  for (const Listener& one : listeners) {
-    in_kernel += one.counters->kernel_dropped_records.value();
-    in_clients += one.counters->client_dropped_records.value();
-  }
-  auto lost = Family::counter("fastlogd_lost_before_receipt_records_total",
-                              "Records lost before the daemon could read them, by where.");
-  lost.sample({{"where", "kernel"}}, in_kernel).sample({{"where", "client"}}, in_clients);
-  std::move(lost).append_to(families);
 }
 
 void Registry::Collector::collect_listeners(Families& families) const {
@@ -295,6 +210,9 @@ void Registry::Collector::collect_streams(Families& families) const {
         &AppendCounters::set_aside_bytes);
   per_stream(Family::gauge("fastlogd_disk_full", "1 while no further segment can be prepared."),
              [](const auto& c) { return c.disk_full.load(std::memory_order_relaxed) ? 1 : 0; });
+  per_stream(Family::gauge("fastlogd_active_segment_removed",
+                           "1 while the file being written has been removed or renamed."),
+             [](const auto& c) { return c.active_removed.load(std::memory_order_relaxed) ? 1 : 0; });
   auto mode = Family::gauge("fastlogd_stream_mode_info",
                             "Durability, way of writing and page size in force; always 1.");
   for (const Stream& stream : streams) {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -14,17 +15,24 @@
 namespace fastlogd::metrics {
 
 /// Everything the equation of the records needs, read in the one order that cannot show a record stored
-/// before it was received: stored and dropped first, received last. A stage counts a record before it hands
+/// before it was received: stored, repeated and dropped first, received last. A stage counts a record before it hands
 /// it on (release on the ring, acquire here through Counter::value), so what is seen as stored is also seen
 /// as received.
 struct RecordTotals {
-  std::vector<std::uint64_t> stored;  ///< per stream, in the order registered
+  std::vector<std::uint64_t> stored;    ///< per stream, in the order registered
+  std::vector<std::uint64_t> repeated;  ///< likewise
   std::array<std::uint64_t, append::kDropReasons> dropped_appending{};  ///< by append::DropReason
   std::array<std::uint64_t, ingest::kDropReasons> dropped_receiving{};  ///< by ingest::DropReason
   std::vector<std::uint64_t> received;                                  ///< per listener entry
 
   [[nodiscard]] RecordBalance balance() const;
 };
+
+[[nodiscard]] Labels labels_of(const ListenerLabels& labels);
+
+/// A scrape must not show one label set twice: counters of one listener on several io threads are added up.
+using ByListener = std::map<ListenerLabels, std::int64_t>;
+void append_by_listener(Family family, const ByListener& sums, Families& to);
 
 class Registry::Collector {
  public:

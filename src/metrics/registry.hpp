@@ -35,10 +35,11 @@ struct StartFindings {
   std::uint64_t damage_notes = 0;  ///< of them: something acknowledged or published may be missing
 };
 
-/// What every record received so far has become. received == stored + dropped + in_flight, always.
+/// What every record received so far has become. received == stored + repeated + dropped + in_flight, always.
 struct RecordBalance {
   std::uint64_t received = 0;
   std::uint64_t stored = 0;
+  std::uint64_t repeated = 0;  ///< sent again by their client, and stored before
   std::uint64_t dropped = 0;
   std::uint64_t in_flight = 0;
 };

@@ -91,18 +91,27 @@ TEST(Registry, ShowsEveryStageAndReasonOfALossFromTheStart) {
   EXPECT_EQ(samples.count(R"(fastlogd_lost_before_receipt_records_total{where="client"})"), 1U);
 }
 
-TEST(Registry, BalancesWhatWasReceivedAgainstStoredDroppedAndInFlight) {
+TEST(Registry, SaysWhetherTheFileBeingWrittenStillHasItsName) {
+  Stages stages;
+  const std::string sample = R"(fastlogd_active_segment_removed{stream="main"})";
+  EXPECT_EQ(parse(stages.registry.render()).at(sample), 0);
+  stages.stream->active_removed.store(true);
+  EXPECT_EQ(parse(stages.registry.render()).at(sample), 1);
+}
+
+TEST(Registry, BalancesWhatWasReceivedAgainstWhatBecameOfIt) {
   Stages stages;
   stages.first->received_records.add(100);
   stages.first->dropped_records[0].add(5);
-  stages.stream->stored_records.add(80);
+  stages.stream->stored_records.add(77);
+  stages.stream->repeated_records.add(3);
   stages.stream->dropped_records[1].add(7);
   const auto samples = parse(stages.registry.render());
   EXPECT_EQ(samples.at("fastlogd_in_flight_records"), 8);
-  EXPECT_EQ(sum_of(samples, "fastlogd_received_records_total"),
-            sum_of(samples, "fastlogd_stored_records_total") +
-                sum_of(samples, "fastlogd_dropped_records_total") +
-                sum_of(samples, "fastlogd_in_flight_records"));
+  EXPECT_EQ(
+      sum_of(samples, "fastlogd_received_records_total"),
+      sum_of(samples, "fastlogd_stored_records_total") + sum_of(samples, "fastlogd_repeated_records_total") +
+          sum_of(samples, "fastlogd_dropped_records_total") + sum_of(samples, "fastlogd_in_flight_records"));
 }
 
 TEST(Registry, KeepsTheEquationInEveryScrapeWhileRecordsMove) {
