@@ -18,11 +18,14 @@
  * thread that makes no more calls notices nothing: end it, or let it call fastlog_flush.
  *
  * When the daemon refuses shared memory (its configuration, a quota) records go over the socket, with one send(2) each;
- * what is on its way when the daemon dies is lost then.
+ * what is on its way when the daemon dies is lost then. What the memory of a daemon before that still holds goes first: until
+ * the daemon has read it, the thread's calls go on into that memory, and send some of it each.
  *
  * Threads. Any thread may call anything, but nothing may run beside fastlog_close or after it. fork(2): a child goes on with
- * memory of its own; what the parent wrote is the parent's. Signal handlers: a call that has interrupted another one of its
- * thread is refused with FASTLOG_ERROR_FULL and counted; others work once the thread has made its first call.
+ * memory of its own; what the parent wrote is the parent's. Signal handlers may write, with any of the calls for it, and
+ * nothing else: where one has interrupted another call of its thread with this log, fastlog_flush included, it is refused with
+ * FASTLOG_ERROR_FULL and counted; others work once the thread has made its first call. Without shared memory, or when the
+ * daemon has gone, they may allocate.
  *
  * Lifetime. Everything that is passed in is copied before the call returns. */
 #ifndef FASTLOG_H
@@ -77,6 +80,7 @@ FASTLOG_API int fastlog_open(const struct fastlog_options* options, struct fastl
 /* One record. Any bytes; `bytes` may be 0. FASTLOG_OK: it is the daemon's. FASTLOG_ERROR_FULL: no room, dropped and
  * counted. FASTLOG_ERROR_TIMEOUT: likewise, after wait_ms_max. FASTLOG_ERROR_TOO_LARGE: longer than the daemon's
  * record_bytes_max, dropped and counted. FASTLOG_ERROR_CLOSED: no daemon yet, dropped and counted.
+ * FASTLOG_ERROR_MEMORY: likewise, where a call allocates: a thread's first one, and all without shared memory.
  * FASTLOG_ERROR_ARGUMENT: a severity over 7. */
 FASTLOG_API int fastlog_write(struct fastlog_log* log, int severity, const char* message, size_t bytes);
 
@@ -109,6 +113,7 @@ enum fastlog_level {
 
 /* Waits until everything has reached `level` whose call had returned before, of all threads. `timeout_ms` negative: no
  * limit. FASTLOG_ERROR_TIMEOUT; FASTLOG_ERROR_REFUSED: the daemon has refused some of it since the last flush;
+ * FASTLOG_ERROR_FULL: the thread has reserved and neither committed nor cancelled;
  * FASTLOG_ERROR_CLOSED: the daemon could not be reached by this thread, or another thread has not reached it again. */
 FASTLOG_API int fastlog_flush(struct fastlog_log* log, int level, int timeout_ms);
 
@@ -122,8 +127,9 @@ struct fastlog_counts {
 };
 FASTLOG_API int fastlog_get_counts(struct fastlog_log* log, struct fastlog_counts* counts);
 
-/* The daemon stores what it has been given; this waits for nothing but, up to a second, for a daemon that is restarting, where
- * something is left to hand over. FASTLOG_ERROR_CLOSED: it did not come, and that is lost. `log` may be NULL. */
+/* The daemon stores what it has been given; this waits for nothing but, up to a second, for a daemon that is restarting or does
+ * not read, where something is left to hand over. FASTLOG_ERROR_CLOSED: it did not take it, and that is lost. `log` may be
+ * NULL. */
 FASTLOG_API int fastlog_close(struct fastlog_log* log);
 
 /* What the last failed fastlog_open of this thread was about, for people, with NULL; with a log, why its last attempt to

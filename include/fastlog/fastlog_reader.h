@@ -138,7 +138,9 @@ enum fastlog_from {
   FASTLOG_FROM_END = 1,      /* what is published after the open */
   FASTLOG_FROM_SEQUENCE = 2, /* the first record with this number or a higher one */
   FASTLOG_FROM_TIME = 3,     /* the first one received at or after this time */
-  FASTLOG_FROM_POSITION = 4  /* a fastlog_record.next or fastlog_reader_position(); 0 is the oldest */
+  /* A fastlog_record.next or fastlog_reader_position(); 0 is the oldest. With the number of the last record before it in
+   * `sequence` (0: unknown), what is missing from there on is told. */
+  FASTLOG_FROM_POSITION = 4
 };
 
 enum fastlog_reader_flags {

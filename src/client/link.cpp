@@ -111,6 +111,10 @@ std::ptrdiff_t Link::send_some(std::string_view bytes) {
   return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
 }
 
+void Link::wait_for_room(Deadline deadline) {
+  static_cast<void>(poll_until(socket_.get(), POLLOUT, deadline));
+}
+
 bool Link::send_bell() {
   const wire::NativeHeader bell{.bytes = sizeof(wire::NativeHeader), .type = NativeType::bell};
   // No room: it has been rung for often enough. A part of 16 bytes is never taken from a Unix socket.
@@ -121,6 +125,10 @@ bool Link::is_broken() const {
   pollfd entry{
       .fd = socket_.get(), .events = POLLRDHUP, .revents = 0};  // unread words may stand before the end
   return ::poll(&entry, 1, 0) > 0;
+}
+
+void Link::shut_down() {
+  static_cast<void>(::shutdown(socket_.get(), SHUT_RDWR));
 }
 
 Link::Heard Link::hear(wire::NativeReply& reply, Deadline deadline) {

@@ -47,6 +47,8 @@ class Link {
   [[nodiscard]] bool send(std::string_view bytes, Deadline deadline);
   /// What the socket has room for at once; 0: nothing, negative: broken.
   [[nodiscard]] std::ptrdiff_t send_some(std::string_view bytes);
+  /// Until send_some() has room for something, or the deadline.
+  void wait_for_room(Deadline deadline);
   /// False: the connection is broken.
   [[nodiscard]] bool send_bell();
   /// The daemon has closed its end.
@@ -56,6 +58,8 @@ class Link {
   /// The next message, at latest at the deadline. A reply of type error counts as broken.
   [[nodiscard]] Heard hear(wire::NativeReply& reply, Deadline deadline);
 
+  /// Any thread that knows the link stays: it is broken from here on, for whoever sends or listens.
+  void shut_down();
   /// In a forked child: lets go of what is the parent's.
   void close() { socket_.reset(); }
 

@@ -28,12 +28,17 @@ struct Registry {
   static Registry* make();
 };
 
+/// Handlers of atexit(3), static objects and other thread-locals are ended behind ThreadEnd, and may log. No destructor: it
+/// is there as long as its thread.
+constinit thread_local bool thread_has_ended = false;
+
 /// What a thread has to give back when it ends.
 struct ThreadEnd {
   std::vector<std::pair<std::uint64_t, Producer*>> held;
 
   ~ThreadEnd() {
     Log::cached_ = {};
+    thread_has_ended = true;
     Registry& registry = Registry::instance();
     const std::lock_guard lock(registry.mutex);
     for (const auto& [id, producer] : held) {
@@ -42,6 +47,14 @@ struct ThreadEnd {
   }
 };
 thread_local ThreadEnd thread_end;
+
+/// For one more; what was held of logs that are closed goes.
+void make_room_to_hold() {
+  Registry& registry = Registry::instance();
+  const std::lock_guard lock(registry.mutex);
+  std::erase_if(thread_end.held, [&](const auto& one) { return registry.find(one.first) == nullptr; });
+  thread_end.held.reserve(thread_end.held.size() + 1);
+}
 
 // A child gets a copy of every lock as it was: so all are held while it is made.
 void before_fork() {
@@ -57,7 +70,7 @@ void in_parent() {
 void in_child() {
   Registry& registry = Registry::instance();
   Log::cached_ = {};
-  thread_end.held.clear();
+  if (!thread_has_ended) thread_end.held.clear();
   for (Log* log : registry.logs) {
     log->forget_parent();
     log->unlock();
@@ -77,6 +90,25 @@ std::uint64_t next_id() {
 
 constexpr std::chrono::milliseconds kFirstConnect{2000};
 
+/// Producers whose threads have ended, and whose places this one takes meanwhile.
+class Places {
+ public:
+  Places() = default;
+  Places(const Places&) = delete;
+  Places& operator=(const Places&) = delete;
+  ~Places() {
+    for (const auto& producer : taken_) producer->leave();
+  }
+  void reserve(std::size_t count) { taken_.reserve(count); }
+  /// Not those that another thread is flushing already. Never more than were reserved.
+  void take(const std::shared_ptr<Producer>& producer) {
+    if (producer->take_place()) taken_.push_back(producer);
+  }
+
+ private:
+  std::vector<std::shared_ptr<Producer>> taken_;
+};
+
 }  // namespace
 
 constinit thread_local Log::Cached Log::cached_{};
@@ -94,37 +126,42 @@ Log::~Log() {
   if (cached_.log == id_) cached_ = {};
 }
 
-Producer* Log::find_or_make() {
+Producer* Log::mine_if_any() {
+  if (cached_.log == id_) return cached_.producer;
+  if (thread_has_ended) return nullptr;
   for (const auto& [id, producer] : thread_end.held) {
     if (id != id_) continue;
     cached_ = {.log = id_, .producer = producer};
     return producer;
   }
+  return nullptr;
+}
+
+Producer* Log::find_or_make() {
+  if (Producer* const found = mine_if_any()) return found;
   auto made = std::make_shared<Producer>(settings_);
   Producer* const producer = made.get();
   producer->connect(std::chrono::steady_clock::now() + kFirstConnect);
-  {
-    Registry& registry = Registry::instance();
-    const std::lock_guard lock(registry.mutex);
-    std::erase_if(thread_end.held, [&](const auto& one) { return registry.find(one.first) == nullptr; });
-  }
-  thread_end.held.emplace_back(id_, producer);
+  if (!thread_has_ended) make_room_to_hold();  // the rest is done as a whole, or not at all
   const std::lock_guard lock(mutex_);
   forget_drained();
+  left_over_.reserve(left_over_.size() + producers_.size() + 1);  // a thread that ends has nobody to tell
   producers_.push_back(std::move(made));
+  // Of a thread that has ended it stays until the log is closed.
+  if (!thread_has_ended) thread_end.held.emplace_back(id_, producer);
   cached_ = {.log = id_, .producer = producer};
   return producer;
 }
 
 int Log::flush(int level, Deadline deadline) {
   std::vector<std::shared_ptr<Producer>> all;  // kept alive: nobody else waits for this one's waiting
+  Places places;
   {
     const std::lock_guard lock(mutex_);
     all = producers_;
-    for (const auto& producer : left_over_) {
-      producer->become_owner();
-      all.push_back(producer);
-    }
+    all.insert(all.end(), left_over_.begin(), left_over_.end());
+    places.reserve(left_over_.size());
+    for (const auto& producer : left_over_) places.take(producer);
   }
   int result = FASTLOG_OK;
   for (const auto& producer : all) {
@@ -139,7 +176,7 @@ fastlog_counts Log::counts() {
   forget_drained();
   fastlog_counts counts{};
   counts.written = written_before_;
-  counts.dropped = dropped_before_;
+  counts.dropped = dropped_before_ + dropped_homeless_.load(std::memory_order_relaxed);
   for (const auto* list : {&producers_, &left_over_}) {
     for (const auto& producer : *list) {
       counts.written += producer->written();
@@ -165,6 +202,7 @@ void Log::release(Producer* producer) {
   const auto found = std::find_if(producers_.begin(), producers_.end(),
                                   [producer](const auto& one) { return one.get() == producer; });
   if (found == producers_.end()) return;
+  producer->leave();
   left_over_.push_back(std::move(*found));
   producers_.erase(found);
   forget_drained();
@@ -188,6 +226,7 @@ void Log::forget_parent() {
     list->clear();
   }
   written_before_ = dropped_before_ = 0;
+  dropped_homeless_ = 0;
 }
 
 }  // namespace fastlogd::client

@@ -1,6 +1,7 @@
 // What a struct fastlog_log is: its settings and its threads' producers.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -19,12 +20,17 @@ class Log {
   Log& operator=(const Log&) = delete;
   ~Log();
 
-  /// The calling thread's, made and connected with its first call. Not null.
+  /// The calling thread's, made and connected with its first call. Not null. Throws where there is no memory for it.
   [[nodiscard]] Producer* mine() {
     if (cached_.log == id_) [[likely]]
       return cached_.producer;
     return find_or_make();
   }
+
+  /// Null: the calling thread has made no call yet.
+  [[nodiscard]] Producer* mine_if_any();
+  /// Any thread. A record was lost for want of a producer.
+  void drop_homeless() { dropped_homeless_.fetch_add(1, std::memory_order_relaxed); }
 
   int flush(int level, Deadline deadline);
   [[nodiscard]] fastlog_counts counts();
@@ -59,6 +65,7 @@ class Log {
       left_over_;                     ///< of threads that ended, until the daemon has stored all
   std::uint64_t written_before_ = 0;  ///< of threads that ended
   std::uint64_t dropped_before_ = 0;
+  std::atomic<std::uint64_t> dropped_homeless_{0};
 };
 
 }  // namespace fastlogd::client

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "client/error_text.hpp"
 #include "client/fields.hpp"
 #include "client/log.hpp"
 
@@ -16,7 +17,6 @@ struct fastlog_log {
 namespace {
 
 using fastlogd::client::Deadline;
-using fastlogd::client::LinkOptions;
 using fastlogd::client::Producer;
 using fastlogd::client::Settings;
 
@@ -26,12 +26,31 @@ constexpr std::uint32_t kKnownFlags =
     FASTLOG_DROP | FASTLOG_TIMES | FASTLOG_SOCKET_ONLY | FASTLOG_CONNECT_LATER;
 constexpr std::chrono::seconds kCloseWaitMax{1};
 
-thread_local std::string last_error;
-thread_local std::uint8_t reserved_severity;
+constinit thread_local fastlogd::client::ErrorText last_error;
 
 Deadline deadline_of(int timeout_ms) {
   return timeout_ms < 0 ? Deadline::max()
                         : std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+}
+
+/// There is no C++ on the other side. What `work` can throw is for want of memory, but for what nobody has thought of.
+template <class Work>
+int guarded(Work work) {
+  try {
+    return work();
+  } catch (const std::exception&) {
+    return FASTLOG_ERROR_MEMORY;
+  }
+}
+
+/// The calling thread's. Null: no memory to make one, and the record that was meant for it is counted.
+Producer* producer_for_record(fastlog_log* log) {
+  try {
+    return log->log.mine();
+  } catch (const std::exception&) {
+    log->log.drop_homeless();
+    return nullptr;
+  }
 }
 
 /// Empty: good.
@@ -62,27 +81,28 @@ Settings settings_of(const fastlog_options& options) {
 int fastlog_open(const fastlog_options* options, fastlog_log** log) {
   if (log == nullptr) return FASTLOG_ERROR_ARGUMENT;
   *log = nullptr;
-  const fastlog_options defaults = FASTLOG_OPTIONS_INIT;
-  if (options == nullptr) options = &defaults;
-  last_error = check(*options);
-  if (!last_error.empty()) return FASTLOG_ERROR_ARGUMENT;
-  try {
-    auto made = std::make_unique<fastlog_log>(settings_of(*options));
+  return guarded([&]() -> int {
+    const fastlog_options defaults = FASTLOG_OPTIONS_INIT;
+    const fastlog_options& wanted = options != nullptr ? *options : defaults;
+    const char* const wrong = check(wanted);
+    last_error = wrong;
+    if (*wrong != '\0') return FASTLOG_ERROR_ARGUMENT;
+    auto made = std::make_unique<fastlog_log>(settings_of(wanted));
     const std::string& error = made->log.mine()->error();
-    if (!error.empty() && (options->flags & FASTLOG_CONNECT_LATER) == 0) {
+    if (!error.empty() && (wanted.flags & FASTLOG_CONNECT_LATER) == 0) {
       last_error = error;
       return FASTLOG_ERROR_NOT_FOUND;
     }
     *log = made.release();
     return FASTLOG_OK;
-  } catch (const std::bad_alloc&) {
-    return FASTLOG_ERROR_MEMORY;
-  }
+  });
 }
 
 int fastlog_write(fastlog_log* log, int severity, const char* message, size_t bytes) {
   if (severity < 0 || severity > 7 || log == nullptr) return FASTLOG_ERROR_ARGUMENT;
-  Producer* const producer = log->log.mine();
+  Producer* const producer = producer_for_record(log);
+  if (producer == nullptr) [[unlikely]]
+    return FASTLOG_ERROR_MEMORY;
   int result = FASTLOG_OK;
   char* const room = producer->reserve(bytes, result);
   if (room == nullptr) [[unlikely]]
@@ -98,7 +118,9 @@ int fastlog_write_fields(fastlog_log* log, int severity, const fastlog_field* fi
   const std::span all(fields, count);
   const std::size_t data = fastlogd::client::fields_bytes(all);
   if (data == 0) return FASTLOG_ERROR_ARGUMENT;
-  Producer* const producer = log->log.mine();
+  Producer* const producer = producer_for_record(log);
+  if (producer == nullptr) [[unlikely]]
+    return FASTLOG_ERROR_MEMORY;
   int result = FASTLOG_OK;
   char* const room = producer->reserve(data + 1 + bytes, result);
   if (room == nullptr) [[unlikely]]
@@ -115,29 +137,32 @@ char* fastlog_reserve(fastlog_log* log, int severity, size_t bytes_max, int* res
   int& why = result != nullptr ? *result : ignored;
   why = FASTLOG_ERROR_ARGUMENT;
   if (severity < 0 || severity > 7 || log == nullptr) return nullptr;
+  why = FASTLOG_ERROR_MEMORY;
+  Producer* const producer = producer_for_record(log);
+  if (producer == nullptr) [[unlikely]]
+    return nullptr;
   why = FASTLOG_OK;
-  reserved_severity = static_cast<std::uint8_t>(severity);
-  return log->log.mine()->reserve(bytes_max, why);
+  char* const room = producer->reserve(bytes_max, why);
+  if (room != nullptr) producer->note_severity(static_cast<std::uint8_t>(severity));
+  return room;
 }
 
 int fastlog_commit(fastlog_log* log, size_t bytes) {
   if (log == nullptr) return FASTLOG_ERROR_ARGUMENT;
-  Producer* const producer = log->log.mine();
-  if (!producer->has_reserved() || bytes > producer->reserved_bytes()) return FASTLOG_ERROR_ARGUMENT;
-  return producer->commit(reserved_severity, 0, bytes);
+  Producer* const producer = log->log.mine_if_any();
+  if (producer == nullptr || !producer->has_reserved() || bytes > producer->reserved_bytes())
+    return FASTLOG_ERROR_ARGUMENT;
+  return producer->commit(producer->noted_severity(), 0, bytes);
 }
 
 void fastlog_cancel(fastlog_log* log) {
-  if (log != nullptr) log->log.mine()->cancel();
+  Producer* const producer = log != nullptr ? log->log.mine_if_any() : nullptr;
+  if (producer != nullptr) producer->cancel();
 }
 
 int fastlog_flush(fastlog_log* log, int level, int timeout_ms) {
   if (log == nullptr || level < FASTLOG_ACCEPTED || level > FASTLOG_SYNCED) return FASTLOG_ERROR_ARGUMENT;
-  try {
-    return log->log.flush(level, deadline_of(timeout_ms));
-  } catch (const std::bad_alloc&) {
-    return FASTLOG_ERROR_MEMORY;
-  }
+  return guarded([&] { return log->log.flush(level, deadline_of(timeout_ms)); });
 }
 
 int fastlog_get_counts(fastlog_log* log, fastlog_counts* counts) {
@@ -155,5 +180,6 @@ int fastlog_close(fastlog_log* log) {
 
 const char* fastlog_error(const fastlog_log* log) {
   if (log == nullptr) return last_error.c_str();
-  return const_cast<fastlog_log*>(log)->log.mine()->error().c_str();
+  Producer* const producer = const_cast<fastlog_log*>(log)->log.mine_if_any();
+  return producer != nullptr ? producer->error().c_str() : "";  // it has not tried
 }

@@ -15,25 +15,40 @@ constexpr milliseconds kBetweenLooks{1};
 
 }  // namespace
 
-/// The owner waits for a daemon that is restarting; for the others the link is what it is.
 int Producer::flush(int level, Deadline deadline) {
+  if (!is_owner()) return flush_once(level, deadline);  // for the others the link is what it is
+  if (doing_ != Doing::nothing) return FASTLOG_ERROR_FULL;
+  const Flushing flushing(*this);
+  return flush_as_owner(level, deadline);
+}
+
+/// Waits for a daemon that is restarting.
+int Producer::flush_as_owner(int level, Deadline deadline) {
   while (true) {
-    if (is_owner() && (!link_ || link_.is_broken())) {
+    if (!link_ || link_.is_broken()) {
       while (!connect_again(deadline)) {
         if (steady_clock::now() >= deadline) return FASTLOG_ERROR_CLOSED;
         std::this_thread::sleep_for(kBetweenTries);
       }
     }
     const int result = flush_once(level, deadline);
-    if (result != FASTLOG_ERROR_CLOSED || !is_owner() || steady_clock::now() >= deadline) return result;
+    if (result != FASTLOG_ERROR_CLOSED || steady_clock::now() >= deadline) return result;
+    std::this_thread::sleep_for(kBetweenTries);
   }
 }
 
 int Producer::flush_once(int level, Deadline deadline) {
-  const std::lock_guard lock(slow_);
+  const std::unique_lock lock(slow_, deadline);  // another one may be waiting for longer
+  if (!lock) return FASTLOG_ERROR_TIMEOUT;
   const std::uint64_t number = last_number_.load(std::memory_order_acquire);
   if (number == 0 && where_ == Where::nowhere) return FASTLOG_OK;  // it has nothing
   if (!link_) return FASTLOG_ERROR_CLOSED;
+  if (next_.waits) {
+    const Handed handed = hand_over(deadline);
+    if (handed == Handed::some) return FASTLOG_ERROR_TIMEOUT;
+    if (is_owner()) handed == Handed::all ? settle() : lose_link();
+    if (handed == Handed::broken) return FASTLOG_ERROR_CLOSED;
+  }
   if (level != FASTLOG_ACCEPTED && number <= (level == FASTLOG_SYNCED ? synced_ : stored_)) {
     return FASTLOG_OK;  // nobody says it twice
   }
@@ -45,7 +60,8 @@ int Producer::flush_once(int level, Deadline deadline) {
                        level == FASTLOG_SYNCED ? wire::Wanted::synced : wire::Wanted::stored);
   }
   {
-    const std::lock_guard sending(sending_);
+    const std::unique_lock sending(sending_, deadline);
+    if (!sending) return FASTLOG_ERROR_TIMEOUT;
     if (!link_.send(message, deadline)) return FASTLOG_ERROR_CLOSED;
   }
   return listen_until(level, number, deadline);
@@ -71,11 +87,28 @@ int Producer::listen_until(int level, std::uint64_t number, Deadline deadline) {
   }
 }
 
+bool Producer::is_drained() {
+  // Who holds the lock may be waiting for the daemon, and the ring may be gone when it is done: ask again later.
+  const std::unique_lock lock(slow_, std::try_to_lock);
+  return lock && holds_nothing();
+}
+
+bool Producer::take_place() {
+  std::thread::id nobody;
+  return owner_.compare_exchange_strong(nobody, std::this_thread::get_id());
+}
+
 bool Producer::finish(Deadline deadline) {
-  while (!is_drained()) {
+  begin(Doing::flush);  // for good
+  while (!holds_nothing()) {
     const bool gone = !link_ || link_.is_broken();  // while it is there it still reads
-    if (gone && connect_again(std::min(deadline, steady_clock::now() + milliseconds(200)))) continue;
-    if (steady_clock::now() >= deadline) return !gone;
+    const auto now = steady_clock::now();
+    if (gone && connect_again(std::min(deadline, now + milliseconds(200)))) continue;
+    if (next_.waits) {
+      const std::lock_guard lock(slow_);
+      proceed(std::min(deadline, now + kBetweenTries));
+    }
+    if (now >= deadline) return !gone && !next_.waits;
     std::this_thread::sleep_for(gone ? kBetweenTries : kBetweenLooks);
   }
   return true;
@@ -85,6 +118,7 @@ bool Producer::finish(Deadline deadline) {
 void Producer::abandon() {
   link_.close();
   memory_ = ring::SharedMemory();
+  next_ = Next();
   where_ = Where::nowhere;
 }
 

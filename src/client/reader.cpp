@@ -103,7 +103,7 @@ Result<> Reader::start_at(const fastlog_reader_options& options) {
       break;
     case FASTLOG_FROM_POSITION:
       if (options.position == 0) return done;
-      done = log_.seek(LogPosition{options.position});
+      done = log_.seek(LogPosition{options.position}, Sequence{options.sequence});
       break;
     default:
       return done;

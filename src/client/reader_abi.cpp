@@ -2,18 +2,21 @@
 #include <new>
 #include <utility>
 
+#include "client/error_text.hpp"
 #include "client/reader.hpp"
+
+using fastlogd::client::ErrorText;
 
 struct fastlog_reader {
   fastlogd::client::Reader reader;
-  std::string error;
+  ErrorText error;
 };
 
 namespace {
 
 using fastlogd::Error;
 
-thread_local std::string open_error;
+constinit thread_local ErrorText open_error;
 
 int result_of(const std::error_code& code) {
   if (code == std::errc::no_such_file_or_directory || code == std::errc::not_a_directory) {
@@ -26,29 +29,25 @@ int result_of(const std::error_code& code) {
   return code == std::errc::invalid_argument ? FASTLOG_ERROR_BAD_DATA : FASTLOG_ERROR_SYSTEM;
 }
 
-int fail(std::string& text, const Error& error) {
+int fail(ErrorText& text, const Error& error) {
   text = error.message();
   return result_of(error.code);
 }
 
-int refuse(std::string& text, const char* why, int result = FASTLOG_ERROR_ARGUMENT) {
+int refuse(ErrorText& text, const char* why, int result = FASTLOG_ERROR_ARGUMENT) {
   text = why;
   return result;
 }
 
 /// Whatever `work` throws becomes a result: there is no C++ on the other side.
 template <class Work>
-int guarded(std::string& text, Work work) noexcept {
+int guarded(ErrorText& text, Work work) noexcept {
   try {
     return work();
   } catch (const std::bad_alloc&) {
     return FASTLOG_ERROR_MEMORY;
   } catch (const std::exception& error) {
-    try {
-      text = error.what();
-    } catch (...) {
-      text.clear();  // no memory for the text, either
-    }
+    text = error.what();
     return FASTLOG_ERROR_SYSTEM;
   }
 }

@@ -1,0 +1,131 @@
+#include <pthread.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <future>
+#include <thread>
+
+#include "fake_daemon.hpp"
+
+namespace fastlogd::client {
+namespace {
+
+constexpr std::size_t kCapacity = 262144;
+
+fastlog_log* handlers_log = nullptr;
+std::atomic<int> handled{0};
+std::atomic<int> handlers_ok{0};
+
+void log_something(int) {
+  const int result = fastlog_write(handlers_log, FASTLOG_INFO, "in a handler", 12);
+  if (result == FASTLOG_OK) handlers_ok.fetch_add(1);
+  handled.fetch_add(1);
+}
+
+/// While it lives, SIGUSR1 logs into `log`.
+class Handler {
+ public:
+  explicit Handler(const LogPtr& log) {
+    handlers_log = log.get();
+    handled = handlers_ok = 0;
+    struct sigaction action{};
+    action.sa_handler = log_something;
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGUSR1, &action, &before_);
+  }
+  Handler(const Handler&) = delete;
+  Handler& operator=(const Handler&) = delete;
+  ~Handler() { ::sigaction(SIGUSR1, &before_, nullptr); }
+
+ private:
+  struct sigaction before_{};
+};
+
+/// Who waits for itself can't be joined.
+void expect_to_end(std::future<void>& work) {
+  if (work.wait_for(std::chrono::seconds(20)) == std::future_status::ready) return work.get();
+  std::fputs("a thread and its signal handler wait for each other\n", stderr);
+  std::_Exit(1);
+}
+
+TEST(SignalHandler, IsRefusedWhileItsThreadWaitsForADaemonThatDoesNotAnswer) {
+  FakeDaemon daemon(FakeDaemon::Begins::later);
+  std::promise<pthread_t> ready;
+  auto working = std::async(std::launch::async, [&] {
+    LogPtr log = open_log(daemon);
+    daemon.listen();  // and nobody accepts
+    const Handler handler(log);
+    ready.set_value(::pthread_self());
+    EXPECT_EQ(fastlog_flush(log.get(), FASTLOG_STORED, 500), FASTLOG_ERROR_CLOSED);
+    EXPECT_EQ(handled, 1);
+    EXPECT_EQ(counts_of(log).dropped, 1U);
+  });
+  const pthread_t thread = ready.get_future().get();
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  ::pthread_kill(thread, SIGUSR1);
+  expect_to_end(working);
+}
+
+TEST(SignalHandler, WhatIsRefusedDuringAFlushIsToldToTheDaemon) {
+  FakeDaemon daemon;
+  std::promise<pthread_t> ready;
+  auto working = std::async(std::launch::async, [&] {
+    LogPtr log = open_log(daemon);
+    const Handler handler(log);
+    EXPECT_EQ(write(log, "before"), FASTLOG_OK);
+    ready.set_value(::pthread_self());
+    EXPECT_EQ(fastlog_flush(log.get(), FASTLOG_STORED, 500), FASTLOG_ERROR_TIMEOUT);
+    EXPECT_EQ(handled, 1);
+    EXPECT_EQ(handlers_ok, 0);
+    EXPECT_EQ(write(log, "after"), FASTLOG_OK);
+    EXPECT_EQ(counts_of(log).dropped, 1U);
+  });
+  FakeSession session = daemon.accept();
+  session.give_memory(kCapacity);
+  const pthread_t thread = ready.get_future().get();
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  ::pthread_kill(thread, SIGUSR1);
+  expect_to_end(working);
+  EXPECT_EQ(session.told_dropped(), 1U);
+  EXPECT_EQ(session.in_memory().size(), 2U);
+}
+
+TEST(SignalHandler, FindsItsThreadsRingWholeWhateverItHasInterrupted) {
+  FakeDaemon daemon;
+  std::promise<pthread_t> ready;
+  std::atomic<bool> done{false};
+  int written = 0;
+  auto working = std::async(std::launch::async, [&] {
+    LogPtr log = open_log(daemon);
+    const Handler handler(log);
+    ready.set_value(::pthread_self());
+    while (!done) {
+      written += write(log, "mine") == FASTLOG_OK ? 1 : 0;
+      static_cast<void>(fastlog_flush(log.get(), FASTLOG_STORED, 100));
+    }
+    const fastlog_counts counts = counts_of(log);
+    EXPECT_EQ(counts.written, static_cast<std::uint64_t>(written + handlers_ok));
+    EXPECT_EQ(counts.dropped, static_cast<std::uint64_t>(handled - handlers_ok));
+  });
+  FakeSession session = daemon.accept();
+  session.give_memory(kCapacity);
+  const pthread_t thread = ready.get_future().get();
+  for (int round = 0; round < 100; ++round) {
+    session.close();
+    for (int i = 0; i < 3; ++i) ::pthread_kill(thread, SIGUSR1);
+    session = daemon.accept();
+    ASSERT_TRUE(session);
+    session.give_memory(kCapacity);
+    for (int i = 0; i < 3; ++i) ::pthread_kill(thread, SIGUSR1);
+  }
+  done = true;
+  for (int i = 0; i < 3; ++i) ::pthread_kill(thread, SIGUSR1);
+  session.close();
+  while (FakeSession last = daemon.accept(200)) last.give_memory(kCapacity);
+  expect_to_end(working);
+}
+
+}  // namespace
+}  // namespace fastlogd::client
