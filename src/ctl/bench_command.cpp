@@ -1,5 +1,6 @@
 // fastlogctl bench: how many records a second a running daemon takes, and how long its acknowledgements take.
 #include <cmath>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -126,7 +127,8 @@ void add_bench(CLI::App& app, ExitCode& exit_code) {
       ->add_option("-r,--rate", options.rate, "Records a second, of all clients; 0: as fast as windows let")
       ->check(CLI::Range(0.0, 1e9))
       ->capture_default_str();
-  command->add_option("-n,--records", options.records, "Send so many, instead of for a time");
+  command->add_option("-n,--records", options.records, "Send so many, instead of for a time")
+      ->check(CLI::Range(std::uint64_t{1}, UINT64_MAX));
   command->add_option("-d,--duration", arguments->duration, "Send for so long")
       ->type_name("DURATION")
       ->capture_default_str();

@@ -2,6 +2,9 @@
 // code.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "ctl/exit_code.hpp"
 
 namespace CLI {
@@ -25,7 +28,8 @@ void add_verify(CLI::App& app, ExitCode& exit_code);
 void add_fsck(CLI::App& app, ExitCode& exit_code);
 
 // Writing and control.
-void add_send(CLI::App& app, ExitCode& exit_code);
+/// `words` are the message: main() puts what take_message_words() finds there, before the callback reads it.
+void add_send(CLI::App& app, ExitCode& exit_code, const std::vector<std::string>& words);
 void add_bench(CLI::App& app, ExitCode& exit_code);
 void add_reload(CLI::App& app, ExitCode& exit_code);
 void add_rotate(CLI::App& app, ExitCode& exit_code);

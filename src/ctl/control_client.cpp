@@ -1,5 +1,6 @@
 #include "ctl/control_client.hpp"
 
+#include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core/basic_stream.hpp>
@@ -7,7 +8,7 @@
 #include <boost/beast/http.hpp>
 #include <fmt/format.h>
 
-#include "ctl/failure.hpp"
+#include "ctl/reply.hpp"
 
 namespace fastlogd::ctl {
 namespace {
@@ -66,19 +67,27 @@ class Exchange {
 
 }  // namespace
 
-std::string control_socket_path(const TargetOptions& options) {
-  if (!options.socket.empty()) return options.socket;
-  return load_config(options)->daemon.runtime_directory + "/control.sock";
-}
-
 ControlReply control_request(const std::string& socket_path, const std::string& method,
                              const std::string& target) {
   try {
     return Exchange(socket_path, http::string_to_verb(method), target).run();
   } catch (const boost::system::system_error& error) {
-    throw Failure(ExitCode::nothing_found,
-                  fmt::format("no answer from fastlogd on {}: {}", socket_path, error.code().message()));
+    if (error.code() == asio::error::access_denied) {
+      throw Failure(ExitCode::usage,
+                    fmt::format("fastlogd was not asked: {}: {}; root, the daemon's user and its group may",
+                                socket_path, error.code().message()));
+    }
+    throw NoAnswer(fmt::format("no answer from fastlogd on {}: {}", socket_path, error.code().message()));
   }
+}
+
+std::string ask_status(const std::string& socket_path) {
+  ControlReply reply = control_request(socket_path, "GET", "/status");
+  if (reply.status != 200) {
+    throw Failure(ExitCode::nothing_found,
+                  fmt::format("no status from fastlogd on {}: {}", socket_path, parse_reply(reply).error));
+  }
+  return std::move(reply.body);
 }
 
 std::string percent_encoded(const std::string& text) {

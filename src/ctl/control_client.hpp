@@ -4,7 +4,7 @@
 #include <chrono>
 #include <string>
 
-#include "ctl/target.hpp"
+#include "ctl/failure.hpp"
 
 namespace fastlogd::ctl {
 
@@ -16,12 +16,19 @@ struct ControlReply {
 /// A reload waits for what it has to open; a sync for the disk.
 inline constexpr std::chrono::seconds kControlTimeout{60};
 
-/// The daemon's control socket: --socket, or where the configuration says.
-[[nodiscard]] std::string control_socket_path(const TargetOptions& options);
+/// Nobody listens there, or nothing came back.
+class NoAnswer : public Failure {
+ public:
+  explicit NoAnswer(const std::string& what) : Failure(ExitCode::nothing_found, what) {}
+};
 
-/// One request, one connection. `target` is path and query. Throws Failure(nothing_found) when nobody answers there.
+/// One request, one connection. `target` is path and query. Throws NoAnswer, or Failure(usage) if this user may not
+/// open the socket: then nobody knows whether a daemon runs.
 [[nodiscard]] ControlReply control_request(const std::string& socket_path, const std::string& method,
                                            const std::string& target);
+
+/// GET /status. Throws as control_request(), or Failure(nothing_found) if the answer is not 200.
+[[nodiscard]] std::string ask_status(const std::string& socket_path);
 
 /// `text` as it may stand in a query (RFC 3986 section 2.1).
 [[nodiscard]] std::string percent_encoded(const std::string& text);

@@ -66,6 +66,23 @@ Table gaps_table(const RecoveryReport& report) {
   return table;
 }
 
+/// Up to where the log is known to be on disk. The plan knows what its frames tell, as a segment's first frame does of
+/// what was durable then; a segment has its trailer only once all of it is.
+LogPosition durable_end(const RecoveryPlan& plan) {
+  LogPosition durable = plan.durable;
+  for (const FilePlan& file : plan.files) {
+    const bool sync_failed =
+        std::any_of(plan.files.begin(), plan.files.end(), [&file](const FilePlan& later) {
+          return later.stays() && later.index > file.index &&
+                 later.open.reason == segment::OpenReason::failed &&
+                 LogPosition{later.open.durable_position}.segment() <= file.index;
+        });
+    if (file.fate != Fate::keep || file.trailer.state == segment::TrailerState::damaged || sync_failed) break;
+    durable = std::max(durable, LogPosition::of(file.index, file.trailer.end_offset));
+  }
+  return durable;
+}
+
 std::array<std::uint64_t, segment::kFates> count_fates(const RecoveryPlan& plan) {
   std::array<std::uint64_t, segment::kFates> count{};
   for (const FilePlan& file : plan.files) ++count[static_cast<std::size_t>(file.fate)];
@@ -83,7 +100,7 @@ void print_text(const Stream& stream, const RecoveryPlan& plan, const RecoveryRe
     fmt::print("{}{} {}", fate > 0 ? ", " : "", count[fate], fate_name(static_cast<Fate>(fate)));
   }
   fmt::print("; durable up to segment {}, offset {}; {} on with record {} in segment {}\n",
-             plan.durable.segment(), plan.durable.offset(),
+             durable_end(plan).segment(), durable_end(plan).offset(),
              dry_run ? "a start would go" : "the next start goes", report.next_sequence, report.next_index);
 }
 
@@ -95,7 +112,7 @@ void print_json(const Stream& stream, const RecoveryPlan& plan, const RecoveryRe
       "\"durable_offset\": {},\n\"files\": {},\"gaps\": {}}}\n",
       Cell::of_text(stream.name).json, Cell::of_text(stream.directory).json, dry_run, damaged,
       segment::to_string(plan.log_uuid), report.next_sequence, report.next_index, report.epoch,
-      plan.durable.segment(), plan.durable.offset(), files_table(plan, true).to_json(),
+      durable_end(plan).segment(), durable_end(plan).offset(), files_table(plan, true).to_json(),
       gaps_table(report).to_json());
 }
 
@@ -148,7 +165,8 @@ void add_fsck(CLI::App& app, ExitCode& exit_code) {
   add_stream_argument(*command, arguments->target);
   command->add_flag("--dry-run", arguments->dry_run, "Only say it; nothing is changed");
   command->add_flag("--json", arguments->json, "As JSON");
-  command->footer("Exit code: 0 nothing is damaged, 3 something is.");
+  command->footer(
+      "Exit code: 0 nothing that a start looks at is damaged, 3 something is. Verify reads everything.");
   command->callback([arguments, &exit_code] { exit_code = fsck(*arguments); });
 }
 

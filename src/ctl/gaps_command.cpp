@@ -32,8 +32,8 @@ ExitCode list_gaps(const ScanArguments& arguments) {
   std::uint64_t lost = 0;
   for (const segment::Gap& gap : gaps) {
     lost += gap.count;
-    const std::string reason(gap.reason == ingress::LossReason::none ? "unaccounted"
-                                                                     : ingress::loss_reason_name(gap.reason));
+    const std::string reason(
+        gap.reason == ingress::LossReason::none ? "unaccounted" : ingress::stored_reason_name(gap.reason));
     table.add({Cell::of_text(reason), Cell::of_known(gap.count), Cell::of_known(gap.first.value),
                Cell::of_known(gap.last.value), Cell::of_time(gap.from_ns), Cell::of_time(gap.to_ns)});
   }

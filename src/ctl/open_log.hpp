@@ -13,6 +13,11 @@ namespace fastlogd::ctl {
 [[nodiscard]] LogPosition next_segment(LogPosition position);
 [[nodiscard]] LogPosition segment_start(LogPosition position);
 
+/// Damage that the reader came upon by itself. What a start has found and written down as a gap is history.
+[[nodiscard]] bool is_damage(const segment::LogItem& item);
+/// Says on standard error that what was shown is not all there was.
+void warn_of_damage(const Stream& stream);
+
 /// Whether something of the gap lies between the two times, both inclusive. An end that is not known may.
 [[nodiscard]] bool within(const segment::Gap& gap, std::int64_t since_ns, std::int64_t until_ns);
 

@@ -58,6 +58,10 @@ class LogPrinter {
     output_.flush();
     if (output_.failed()) return ExitCode::usage;
     if (failed_) return ExitCode::corruption;
+    if (damaged_ && !request_.follow && !output_.closed()) {
+      warn_of_damage(request_.stream);
+      return ExitCode::corruption;
+    }
     return found_ > 0 || request_.follow ? ExitCode::done : ExitCode::nothing_found;
   }
 
@@ -97,6 +101,7 @@ class LogPrinter {
   LogPosition floor_;  ///< nothing in front of it is shown
   std::uint64_t found_ = 0;
   bool failed_ = false;
+  bool damaged_ = false;  ///< some of what was asked for may be lost in it
 };
 
 void LogPrinter::go_to_start() {
@@ -111,7 +116,7 @@ void LogPrinter::go_to_oldest() {
   floor_ = {};
   if (!request_.after) return reader_.seek_oldest();
   cursor_ = *request_.after;
-  if (reader_.seek(cursor_.position)) {
+  if (reader_.seek(cursor_.position, cursor_.sequence)) {
     floor_ = cursor_.position;
     // Else the log has lost its end since, or it is another one.
   } else if (reader_.seek_sequence(Sequence{cursor_.sequence.value + 1})) {
@@ -200,6 +205,7 @@ bool LogPrinter::wait_for_more() {
 }
 
 void LogPrinter::show(const LogItem& item) {
+  damaged_ = damaged_ || is_damage(item);
   if (item.kind == LogItem::Kind::gap) return show_gap(item.gap);
   cursor_ = {item.next, item.record.sequence};
   if (!matches(item.record)) return;

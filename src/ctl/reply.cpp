@@ -113,6 +113,13 @@ void append_value(std::string& out, const json::value& value, std::size_t depth)
   }
 }
 
+/// What is no reply of ours, or says nothing, as one line.
+std::string said_otherwise(const ControlReply& reply) {
+  std::string_view body = reply.body;
+  while (!body.empty() && (body.back() == '\n' || body.back() == '\r')) body.remove_suffix(1);
+  return fmt::format("the daemon answered {}{}{}", reply.status, body.empty() ? "" : ": ", body);
+}
+
 }  // namespace
 
 ParsedReply parse_reply(const ControlReply& reply) {
@@ -120,7 +127,7 @@ ParsedReply parse_reply(const ControlReply& reply) {
   boost::system::error_code error;
   const json::value value = json::parse(reply.body, error);
   if (error || !value.is_object()) {
-    parsed.error = fmt::format("the daemon answered {}: {}", reply.status, reply.body);
+    parsed.error = said_otherwise(reply);
     return parsed;
   }
   const json::object& object = value.get_object();
@@ -131,9 +138,30 @@ ParsedReply parse_reply(const ControlReply& reply) {
   parsed.problems = strings(object, "problems");
   if (const auto* text = object.if_contains("error")) parsed.error = plain(*text);
   if (!parsed.ok && parsed.error.empty() && parsed.problems.empty()) {
-    parsed.error = fmt::format("the daemon answered {}: {}", reply.status, reply.body);
+    parsed.error = said_otherwise(reply);
   }
   return parsed;
+}
+
+StatusFacts parse_status(const std::string& body) {
+  StatusFacts facts;
+  boost::system::error_code error;
+  const json::value value = json::parse(body, error);
+  if (error || !value.is_object()) return facts;
+  const auto text = [](const json::value& of, std::string_view key) -> std::string {
+    const auto* object = of.if_object();
+    const auto* found = object != nullptr ? object->if_contains({key.data(), key.size()}) : nullptr;
+    return found != nullptr ? plain(*found) : std::string();
+  };
+  if (const auto* configuration = value.get_object().if_contains("configuration")) {
+    facts.config_path = text(*configuration, "path");
+  }
+  const auto* streams = value.get_object().if_contains("streams");
+  if (streams == nullptr || !streams->is_array()) return facts;
+  for (const auto& stream : streams->get_array()) {
+    facts.streams.push_back({text(stream, "name"), text(stream, "directory")});
+  }
+  return facts;
 }
 
 std::string json_for_people(const std::string& text) {

@@ -27,8 +27,8 @@ class AcknowledgedSender {
       : send_(send), connection_(send.address, send.header.tag, send.header.host), buffer_(kReadBytes) {}
 
   ExitCode run() {
-    bool input = send_.text.empty();
-    if (!input) queue({send_.text});
+    bool input = !send_.text;
+    if (send_.text) queue({*send_.text});
     while (input || (!settled() && connected_)) {
       const bool take_input = input && connected_ && connection_.unwritten_bytes() < kUnwrittenBytesMax;
       const bool readable = wait_for(connection_, take_input ? send_.input_fd : -1, -1);

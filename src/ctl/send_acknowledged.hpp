@@ -1,6 +1,7 @@
 // `fastlogctl send --ack`: lines in the native protocol, and what the daemon says of them.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "ctl/exit_code.hpp"
@@ -15,7 +16,8 @@ struct AcknowledgedSend {
   MessageHeader header;
   wire::Wanted wanted = wire::Wanted::stored;
   bool print_acks = false;  ///< to standard output, each as soon as it has come
-  std::string text;         ///< one message; empty: each line of `input_fd` is one
+  std::optional<std::string>
+      text;  ///< one message, which may be empty; nothing: each line of `input_fd` is one
   int input_fd = 0;
 };
 

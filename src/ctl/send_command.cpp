@@ -1,5 +1,6 @@
 // fastlogctl send: a sender like logger(1), for every listener fastlogd has.
 #include <fcntl.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include <array>
@@ -7,6 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -35,8 +38,16 @@ struct SendArguments {
   bool octet_counting = false;
   std::string ack;
   bool print_acks = false;
-  std::vector<std::string> words;
+  std::vector<std::string> misplaced;  ///< words that only CLI11 takes for such
 };
+
+/// As logger(1): the user by name, else this program.
+std::string default_tag() {
+  const char* const user = std::getenv("USER");
+  if (user != nullptr && *user != '\0') return user;
+  const passwd* const entry = ::getpwuid(::getuid());  // NOLINT(concurrency-mt-unsafe): there is one thread
+  return entry != nullptr && *entry->pw_name != '\0' ? entry->pw_name : "fastlogctl";
+}
 
 MessageHeader header_of(const SendArguments& arguments) {
   MessageHeader header;
@@ -45,10 +56,7 @@ MessageHeader header_of(const SendArguments& arguments) {
   const auto priority = parse_priority(arguments.priority);
   if (!priority) throw Failure(ExitCode::usage, priority.error().context);
   header.priority = *priority;
-  const char* user = std::getenv("USER");
-  header.tag = !arguments.tag.empty()             ? arguments.tag
-               : user != nullptr && *user != '\0' ? user
-                                                  : "fastlogctl";
+  header.tag = !arguments.tag.empty() ? arguments.tag : default_tag();
   for (const char c : header.tag) {
     if (c <= ' ' || c >= 0x7f)
       throw Failure(ExitCode::usage, "a tag has no spaces and no special characters");
@@ -105,7 +113,8 @@ UniqueFd open_input(const SendArguments& arguments) {
   return file;
 }
 
-ExitCode send_with_acknowledgements(const SendArguments& arguments) {
+/// `text`: the message of the command line, if there is one.
+ExitCode send_with_acknowledgements(const SendArguments& arguments, std::optional<std::string> text) {
   if (arguments.rfc5424 || arguments.rfc3164 || arguments.raw || arguments.octet_counting) {
     throw Failure(ExitCode::usage, "--ack speaks the native protocol: no other format goes with it");
   }
@@ -113,22 +122,31 @@ ExitCode send_with_acknowledgements(const SendArguments& arguments) {
                         .header = header_of(arguments),
                         .wanted = arguments.ack == "synced" ? wire::Wanted::synced : wire::Wanted::stored,
                         .print_acks = arguments.print_acks,
-                        .text = fmt::format("{}", fmt::join(arguments.words, " "))};
+                        .text = std::move(text)};
   const UniqueFd input = open_input(arguments);
   send.input_fd = input.get();
   return send_acknowledged(send);
 }
 
-ExitCode send(const SendArguments& arguments) {
-  if (!arguments.ack.empty()) return send_with_acknowledgements(arguments);
+ExitCode send(const SendArguments& arguments, const std::vector<std::string>& words) {
+  if (!arguments.misplaced.empty()) {
+    throw Failure(ExitCode::usage, fmt::format("{}: no option; a message that begins with - stands behind --",
+                                               arguments.misplaced.front()));
+  }
+  if (!words.empty() && !arguments.file.empty()) {
+    throw Failure(ExitCode::usage, "a message and --file exclude each other");
+  }
+  std::optional<std::string> text;
+  if (!words.empty()) text = fmt::format("{}", fmt::join(words, " "));
+  if (!arguments.ack.empty()) return send_with_acknowledgements(arguments, std::move(text));
   if (arguments.print_acks) throw Failure(ExitCode::usage, "--print-acks goes with --ack");
-  const std::string text = fmt::format("{}", fmt::join(arguments.words, " "));
-  const bool count = arguments.octet_counting || (!arguments.raw && text.find('\n') != std::string::npos);
+  const bool several_lines = text && text->find('\n') != std::string::npos;
+  const bool count = arguments.octet_counting || (!arguments.raw && several_lines);
   MessageHeader header = header_of(arguments);
   MessageSink sink(sink_address(arguments.sink, SinkUse::any), count);
   Sender sender(sink, std::move(header));
-  if (!arguments.words.empty()) {
-    sender.send(text);
+  if (text) {
+    sender.send(*text);
   } else {
     sender.send_lines(open_input(arguments).get());
   }
@@ -146,7 +164,7 @@ void add_formats(CLI::App& command, SendArguments& arguments) {
 
 }  // namespace
 
-void add_send(CLI::App& app, ExitCode& exit_code) {
+void add_send(CLI::App& app, ExitCode& exit_code, const std::vector<std::string>& words) {
   auto* command = app.add_subcommand("send", "Send messages, like logger(1)");
   auto arguments = std::make_shared<SendArguments>();
   add_sink_arguments(*command, arguments->sink);
@@ -166,9 +184,9 @@ void add_send(CLI::App& app, ExitCode& exit_code) {
                     "With --ack: print the number of a message once it and all before it are acknowledged");
   command->add_option("-f,--file", arguments->file, "Each line of it a message; - or nothing: standard input")
       ->type_name("FILE");
-  command->add_option("MESSAGE", arguments->words,
+  command->add_option("MESSAGE", arguments->misplaced,  // for --help: the words were taken out before
                       "The message; left out: lines of the file or standard input");
-  command->callback([arguments, &exit_code] { exit_code = send(*arguments); });
+  command->callback([arguments, &words, &exit_code] { exit_code = send(*arguments, words); });
 }
 
 }  // namespace fastlogd::ctl

@@ -1,12 +1,30 @@
 #include "ctl/sink_arguments.hpp"
 
+#include <string>
+#include <vector>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "ctl/failure.hpp"
 
 namespace fastlogd::ctl {
 namespace {
+
+/// Why no listener of the configuration will do.
+std::string why_no_listener(const config::Config& config, const std::string& stream, SinkUse use) {
+  if (!stream.empty() && config.find_stream(stream) == nullptr) {
+    std::vector<std::string> names;
+    names.reserve(config.streams.size());
+    for (const auto& one : config.streams) names.push_back(one.store.name);
+    return fmt::format("no stream {}; there are: {}", stream, fmt::join(names, ", "));
+  }
+  const std::string feeding = stream.empty() ? "" : " that feeds stream " + stream;
+  if (use == SinkUse::any) return fmt::format("the configuration has no listener{}; name a socket", feeding);
+  return fmt::format(
+      "the configuration has no stream listener{} that takes the native protocol; name a socket", feeding);
+}
 
 SinkAddress default_address(const TargetOptions& target, SinkUse use) {
   using Transport = ingest::ListenerTransport;
@@ -30,9 +48,7 @@ SinkAddress default_address(const TargetOptions& target, SinkUse use) {
   if (const auto* found = first(Transport::tcp)) return {SinkKind::tcp, inet(*found)};
   const auto* const udp = datagrams ? first(Transport::udp) : nullptr;
   if (udp != nullptr) return {SinkKind::udp, inet(*udp)};
-  throw Failure(ExitCode::usage, datagrams ? "the configuration has no listener; name a socket"
-                                           : "the configuration has no stream listener that takes the native "
-                                             "protocol; name a socket");
+  throw Failure(ExitCode::usage, why_no_listener(*config, target.stream, use));
 }
 
 }  // namespace
@@ -54,6 +70,13 @@ void add_sink_arguments(CLI::App& command, SinkArguments& arguments) {
 }
 
 SinkAddress sink_address(const SinkArguments& arguments, SinkUse use) {
+  const bool named = !arguments.unix_stream.empty() || !arguments.unix_datagram.empty() ||
+                     !arguments.tcp.empty() || !arguments.udp.empty();
+  if (named && !arguments.target.stream.empty()) {
+    throw Failure(ExitCode::usage,
+                  "--stream chooses among the configuration's listeners: a socket that is named feeds the "
+                  "stream that its listener feeds");
+  }
   if (!arguments.unix_stream.empty()) return {SinkKind::unix_stream, arguments.unix_stream};
   if (!arguments.unix_datagram.empty()) return {SinkKind::unix_datagram, arguments.unix_datagram};
   if (!arguments.tcp.empty()) return {SinkKind::tcp, arguments.tcp};

@@ -27,7 +27,7 @@ enum class SinkUse : std::uint8_t {
 void add_sink_arguments(CLI::App& command, SinkArguments& arguments);
 
 /// What is named, or else the configuration's first fitting listener (of --stream, if that is given): local ones and
-/// streams are preferred. Throws Failure if there is none.
+/// streams are preferred. Throws Failure if there is none, and for --stream beside what is named.
 [[nodiscard]] SinkAddress sink_address(const SinkArguments& arguments, SinkUse use);
 
 }  // namespace fastlogd::ctl

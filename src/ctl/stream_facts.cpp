@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <system_error>
+
 #include "segment/control_file.hpp"
 #include "segment/log_reader.hpp"
 #include "segment/segment_file.hpp"
@@ -26,6 +28,10 @@ std::string_view open_state(std::uint64_t index, const std::optional<segment::Co
   const std::uint64_t active = control->committed().segment();
   if (index == active) return "active";
   return index > active ? "ready" : "unsealed";
+}
+
+bool is_forbidden(const Error& error) {
+  return error.code == std::errc::permission_denied || error.code == std::errc::operation_not_permitted;
 }
 
 SegmentFacts facts_of(FileSystem& files, const std::string& directory, std::uint64_t index,
@@ -66,9 +72,11 @@ Result<std::vector<SegmentFacts>> list_segment_facts(const Stream& stream) {
   return all;
 }
 
-StreamFacts stream_facts(const Stream& stream) {
+Result<StreamFacts> stream_facts(const Stream& stream) {
   StreamFacts facts;
-  if (const auto segments = list_segment_facts(stream)) {
+  const auto segments = list_segment_facts(stream);
+  if (!segments && is_forbidden(segments.error())) return segments.error();
+  if (segments) {
     facts.segments = segments->size();
     for (const auto& segment : *segments) facts.disk_bytes += segment.disk_bytes;
   }
@@ -77,14 +85,17 @@ StreamFacts stream_facts(const Stream& stream) {
   facts.live = reader->live();
   segment::LogItem item;
   using Kind = segment::LogItem::Kind;
-  while (reader->next(item) == segment::ReadStatus::item) {
+  using segment::ReadStatus;
+  ReadStatus status = ReadStatus::item;
+  while ((status = reader->next(item)) == ReadStatus::item) {
     if (item.kind != Kind::record) continue;
     facts.first_sequence = item.record.sequence.value;
     facts.first_time_ns = item.record.receive_time_ns;
     break;
   }
+  if (status == ReadStatus::failed && is_forbidden(reader->error())) return reader->error();
   reader->seek_end();
-  while (reader->previous(item) == segment::ReadStatus::item) {
+  while (reader->previous(item) == ReadStatus::item) {
     if (item.kind != Kind::record) continue;
     facts.last_sequence = item.record.sequence.value;
     facts.last_time_ns = item.record.receive_time_ns;

@@ -39,7 +39,7 @@ struct StreamFacts {
   std::int64_t last_time_ns = 0;
 };
 
-/// A stream nobody has written yet has no facts but that.
-[[nodiscard]] StreamFacts stream_facts(const Stream& stream);
+/// A stream nobody has written yet has no facts but that. Fails if this user may not read it.
+[[nodiscard]] Result<StreamFacts> stream_facts(const Stream& stream);
 
 }  // namespace fastlogd::ctl

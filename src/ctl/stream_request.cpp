@@ -8,12 +8,11 @@
 namespace fastlogd::ctl {
 
 ExitCode request_for_stream(const TargetOptions& options, const std::string& verb) {
-  // With --socket alone there is no configuration to look a name up in; the daemon knows its streams.
-  const std::string stream = options.socket.empty()   ? choose_stream(options).name
-                             : options.stream.empty() ? "main"
-                                                      : options.stream;
+  TargetOptions daemon = options;
+  daemon.socket = control_socket_path(options);
+  const std::string stream = choose_stream(daemon).name;  // of those it has, whatever a file says by now
   const std::string target = fmt::format("/{}?stream={}", verb, percent_encoded(stream));
-  const ParsedReply reply = parse_reply(control_request(control_socket_path(options), "POST", target));
+  const ParsedReply reply = parse_reply(control_request(daemon.socket, "POST", target));
   if (reply.ok) return ExitCode::done;
   fmt::print(stderr, "fastlogctl: {} {}: {}\n", verb, stream, reply.error);
   return ExitCode::nothing_found;

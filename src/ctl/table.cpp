@@ -8,6 +8,8 @@
 
 #include "base/units.hpp"
 #include "view/local_time.hpp"
+#include "view/text.hpp"
+#include "view/utf8.hpp"
 
 namespace fastlogd::ctl {
 namespace {
@@ -21,7 +23,11 @@ std::string heading(const std::string& column) {
 }  // namespace
 
 Cell Cell::of_text(const std::string& text) {
-  return {text.empty() ? "-" : text, boost::json::serialize(boost::json::string(text))};
+  Cell cell;
+  // Senders' names may hold what a terminal obeys.
+  view::append_escaped(cell.text, text.empty() ? std::string_view("-") : std::string_view(text));
+  cell.json = view::to_valid_utf8(boost::json::serialize(boost::json::string(text)));
+  return cell;
 }
 
 Cell Cell::of_number(std::uint64_t number) {
@@ -56,6 +62,7 @@ Cell Cell::unknown() {
 
 std::string Table::to_text() const {
   std::vector<std::size_t> widths;
+  widths.reserve(columns_.size());
   for (const auto& column : columns_) widths.push_back(column.size());
   for (const auto& row : rows_) {
     for (std::size_t n = 0; n < row.size(); ++n) widths[n] = std::max(widths[n], row[n].text.size());

@@ -13,6 +13,7 @@ struct Cell {
   std::string json;  ///< serialized
   bool number = false;
 
+  /// Control characters as escapes for people.
   [[nodiscard]] static Cell of_text(const std::string& text);
   [[nodiscard]] static Cell of_number(std::uint64_t number);
   /// A number that is never 0 (a sequence number): 0 means unknown.

@@ -21,7 +21,7 @@ struct TargetOptions {
   std::string socket;  ///< the control socket; empty: where the configuration says
 };
 
-/// Adds --directory and --config.
+/// Adds --directory, --config and --socket, for commands that read.
 void add_target_options(CLI::App& command, TargetOptions& options);
 /// Adds --config and --socket, for commands that ask the daemon.
 void add_control_options(CLI::App& command, TargetOptions& options);
@@ -33,11 +33,17 @@ struct Stream {
   std::string directory;
 };
 
-/// The configuration that --config names; the defaults if the default file is absent. Prints the problems of a bad one
-/// and throws Failure(configuration).
+/// The configuration that --config names, for a command that sends; the defaults if the default file is absent. Prints
+/// the problems of a bad one and throws Failure(configuration).
 [[nodiscard]] std::shared_ptr<const config::Config> load_config(const TargetOptions& options);
 
-/// All streams there are, by name. Throws Failure if there is none.
+/// The daemon's control socket: --socket, or where the configuration says. If that is not usable, a daemon that runs by
+/// this very file goes on with what it said before: then its socket, and a warning is printed. If there is none, prints
+/// the problems and throws Failure(configuration).
+[[nodiscard]] std::string control_socket_path(const TargetOptions& options);
+
+/// All streams there are, by name: in --directory, of the daemon on --socket, or as the configuration says; of the
+/// daemon that goes on without it if that is not usable. Throws Failure if there is none.
 [[nodiscard]] std::vector<Stream> find_streams(const TargetOptions& options);
 
 /// The one the command is about: the named one, else main, else the only one; otherwise Failure names those there are.

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "ctl/commands.hpp"
+#include "ctl/open_log.hpp"
 #include "ctl/scan.hpp"
 #include "ctl/table.hpp"
 
@@ -43,6 +44,7 @@ class UsageCount {
   /// Largest first.
   [[nodiscard]] std::vector<std::pair<Writer, Use>> sorted() const {
     std::vector<std::pair<Writer, Use>> all;
+    all.reserve(uses_.size());
     for (const auto& [key, use] : uses_) {
       all.push_back({{std::get<0>(key), std::get<1>(key), std::get<2>(key), std::get<3>(key)}, use});
     }
@@ -61,7 +63,9 @@ class UsageCount {
 
 ExitCode show_usage(const ScanArguments& arguments) {
   UsageCount count;
-  const bool complete = scan(arguments, [&count](const segment::LogItem& item) {
+  bool damaged = false;
+  const bool complete = scan(arguments, [&](const segment::LogItem& item) {
+    damaged = damaged || is_damage(item);
     if (item.kind == segment::LogItem::Kind::record) count.add(item.record);
   });
   Table table({"identifier", "host", "transport", "uid", "records", "message_bytes", "last"});
@@ -72,7 +76,8 @@ ExitCode show_usage(const ScanArguments& arguments) {
                Cell::of_number(use.records), Cell::of_bytes(use.bytes), Cell::of_time(use.last_time_ns)});
   }
   fmt::print("{}", arguments.json ? table.to_json() : table.to_text());
-  if (!complete) return ExitCode::corruption;
+  if (damaged) warn_of_damage(choose_stream(arguments.target));
+  if (!complete || damaged) return ExitCode::corruption;
   return table.empty() ? ExitCode::nothing_found : ExitCode::done;
 }
 

@@ -32,6 +32,15 @@ TEST(Table, IsAnArrayOfObjectsInJson) {
             "[\n {\"name\": \"a \\\"b\\\"\", \"bytes\": 1024, \"time\": null, \"live\": true}\n]\n");
 }
 
+TEST(Table, ShowsControlCharactersAsEscapesAndKeepsThemInJson) {
+  Table table({"identifier", "host"});
+  table.add({Cell::of_text("a\x1b[2J\nb"), Cell::of_text("h")});
+  EXPECT_EQ(table.to_text(),
+            "IDENTIFIER   HOST\n"
+            "a\\x1b[2J\\nb  h\n");
+  EXPECT_EQ(table.to_json(), "[\n {\"identifier\": \"a\\u001b[2J\\nb\", \"host\": \"h\"}\n]\n");
+}
+
 TEST(ProgressBar, FillsAsWorkIsDone) {
   const std::string half = render_progress("verify", 512, 1024, 0, 60);
   EXPECT_EQ(half.find("verify ["), 0U);
@@ -130,6 +139,25 @@ TEST(FindStreams, RefusesABadConfiguration) {
     FAIL();
   } catch (const Failure& failure) {
     EXPECT_EQ(failure.code(), ExitCode::configuration);
+  }
+}
+
+TEST(Reply, ThatIsNoneOfTheDaemonsIsShownInOneLine) {
+  EXPECT_EQ(parse_reply({403, "Forbidden\n"}).error, "the daemon answered 403: Forbidden");
+  EXPECT_EQ(parse_reply({500, ""}).error, "the daemon answered 500");
+  EXPECT_EQ(parse_reply({403, R"({"ok":false,"error":"Forbidden"})"}).error, "Forbidden");
+}
+
+TEST(Status, SaysWhichDaemonItIsOf) {
+  const StatusFacts facts = parse_status(
+      R"({"running":true,"configuration":{"path":"/etc/f.yaml"},"streams":[{"name":"main","directory":"/m","segments":3}]})");
+  EXPECT_EQ(facts.config_path, "/etc/f.yaml");
+  ASSERT_EQ(facts.streams.size(), 1U);
+  EXPECT_EQ(facts.streams[0].name, "main");
+  EXPECT_EQ(facts.streams[0].directory, "/m");
+  for (const char* other : {"", "[]", "{}", R"({"configuration":1,"streams":{}})"}) {
+    EXPECT_EQ(parse_status(other).config_path, "") << other;
+    EXPECT_TRUE(parse_status(other).streams.empty()) << other;
   }
 }
 

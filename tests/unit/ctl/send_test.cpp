@@ -4,11 +4,17 @@
 
 #include <array>
 #include <cstring>
+#include <string>
+#include <vector>
 
+#include <CLI/CLI.hpp>
 #include <gtest/gtest.h>
 
+#include "ctl/commands.hpp"
 #include "ctl/failure.hpp"
 #include "ctl/message_sink.hpp"
+#include "ctl/message_words.hpp"
+#include "ctl/sink_arguments.hpp"
 #include "ctl/syslog_message.hpp"
 #include "support/temp_directory.hpp"
 
@@ -44,6 +50,58 @@ TEST(PriorityOption, TakesNamesAndNumbers) {
   EXPECT_EQ(parse_priority("191")->value, 191);
   for (const char* wrong : {"", "192", "local9.err", "user.", "user.loud", "."})
     EXPECT_FALSE(parse_priority(wrong)) << wrong;
+}
+
+class MessageWords : public testing::Test {
+ protected:
+  MessageWords() { add_send(app_, exit_code_, nothing_); }
+
+  /// The words; what is left for CLI11 is in options_.
+  std::vector<std::string> take(std::vector<std::string> arguments) {
+    std::vector<std::string> words = take_message_words(*app_.get_subcommand("send"), arguments);
+    options_ = std::move(arguments);
+    return words;
+  }
+
+  using Words = std::vector<std::string>;
+  CLI::App app_;
+  ExitCode exit_code_ = ExitCode::done;
+  Words nothing_, options_;
+};
+
+TEST_F(MessageWords, AreTakenAsTheyAre) {
+  for (const Words& words :
+       {Words{"[\"a\",\"b\"]"}, Words{"[ERROR]", "disk"}, Words{"[]"}, Words{"a", "++", "b"}, Words{""},
+        Words{"a", "", "b"}, Words{"-"}, Words{"-1"}, Words{"- x"}, Words{"tail"}}) {
+    EXPECT_EQ(take(words), words);
+    EXPECT_TRUE(options_.empty());
+  }
+}
+
+TEST_F(MessageWords, StandBetweenOptionsAndTheirValues) {
+  EXPECT_EQ(
+      take({"a", "-t", "tag", "b", "--priority", "err", "-it", "tag", "--tag=x", "c", "--raw", "d", "-tx"}),
+      (Words{"a", "b", "c", "d"}));
+  EXPECT_EQ(options_, (Words{"-t", "tag", "--priority", "err", "-it", "tag", "--tag=x", "--raw", "-tx"}));
+  EXPECT_EQ(take({"--config", "file", "--socket", "path", "--ack", "stored", "x"}), Words{"x"});
+}
+
+TEST_F(MessageWords, AreAllThatStandsBehindTwoDashes) {
+  EXPECT_EQ(take({"-t", "tag", "--", "-x", "--", "--raw"}), (Words{"-x", "--", "--raw"}));
+  EXPECT_EQ(options_, (Words{"-t", "tag"}));
+}
+
+TEST_F(MessageWords, LeaveUnknownOptionsToBeRefused) {
+  EXPECT_EQ(take({"a", "-x", "--nonsense", "b"}), (Words{"a", "b"}));
+  EXPECT_EQ(options_, (Words{"-x", "--nonsense"}));
+}
+
+TEST(SinkArguments, TakeNoStreamBesideASocketThatIsNamed) {
+  SinkArguments arguments;
+  arguments.tcp = "127.0.0.1:514";
+  EXPECT_EQ(sink_address(arguments, SinkUse::any).kind, SinkKind::tcp);
+  arguments.target.stream = "main";
+  EXPECT_THROW((void)sink_address(arguments, SinkUse::any), Failure);
 }
 
 class MessageSinkTest : public testing::Test {
