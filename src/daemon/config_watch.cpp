@@ -24,6 +24,7 @@ void ConfigWatch::start() {
 }
 
 void ConfigWatch::stop() {
+  stopped_ = true;
   error_code ignored;
   events_.cancel(ignored);
   timer_.cancel();
@@ -31,7 +32,7 @@ void ConfigWatch::stop() {
 
 void ConfigWatch::wait_for_event() {
   events_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](error_code error) {
-    if (error) return;
+    if (error || stopped_) return;
     watcher_.on_readable(monotonic_ns());
     wait_for_event();
     wait_for_time();  // an event brings the deadline nearer
@@ -42,7 +43,7 @@ void ConfigWatch::wait_for_time() {
   const std::int64_t wait_ns = std::max<std::int64_t>(0, watcher_.next_deadline_ns() - monotonic_ns());
   timer_.expires_after(std::chrono::nanoseconds(wait_ns));
   timer_.async_wait([this](error_code error) {
-    if (error) return;
+    if (error || stopped_) return;
     if (watcher_.on_time(monotonic_ns())) look_();
     wait_for_time();
   });

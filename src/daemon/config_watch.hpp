@@ -31,6 +31,7 @@ class ConfigWatch {
   std::function<void()> look_;
   boost::asio::posix::stream_descriptor events_;
   boost::asio::steady_timer timer_;
+  bool stopped_ = false;
 };
 
 }  // namespace fastlogd::daemon

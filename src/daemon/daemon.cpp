@@ -1,6 +1,6 @@
 #include "daemon/daemon.hpp"
 
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include <csignal>
 #include <utility>
@@ -26,6 +26,13 @@ constexpr std::chrono::seconds kTick{1};
 constexpr std::chrono::seconds kStallBound{
     5};  // a cycle takes a second at most; a loaded machine gets some grace
 
+/// What bind_unix() has just made there.
+ingest::SocketFile file_of_socket(const std::string& path) {
+  struct stat status{};
+  if (::lstat(path.c_str(), &status) != 0) return {};
+  return {path, status.st_dev, status.st_ino};
+}
+
 }  // namespace
 
 Daemon::Daemon(const config::Loaded& loaded, std::string config_path, config::MissingFile missing,
@@ -34,7 +41,10 @@ Daemon::Daemon(const config::Loaded& loaded, std::string config_path, config::Mi
       config_counters_(std::make_shared<config::ConfigCounters>()),
       reloader_(std::move(config_path), loaded, missing, *config_counters_),
       ring_store_(io_),
-      watch_(io_, std::move(watcher), [this] { (void)reload_->run(config::Trigger::watch); }),
+      watch_(io_, std::move(watcher),
+             [this] {
+               if (ready_) (void)reload_->run(config::Trigger::watch);
+             }),
       signals_(io_, SIGTERM, SIGINT, SIGHUP),
       tick_timer_(io_),
       profiling_(io_) {
@@ -127,11 +137,13 @@ Result<> Daemon::open_http() {
 Result<> Daemon::open_control() {
   auto bound = http::bind_unix(control_path(), kControlSocketMode);
   if (!bound) return bound.error();
+  ingest::SocketFile file = file_of_socket(control_path());
   auto routes = control_routes(questions());
   profiling_.add_routes(routes, ProfilingAccess::control);
   auto server = http::Server::serve_unix(io_, std::move(*bound), &http::may_control, std::move(routes));
   if (!server) return server.error();
   control_ = std::move(*server);
+  control_file_ = std::move(file);
   return {};
 }
 
@@ -172,7 +184,7 @@ Questions Daemon::questions() {
 
 void Daemon::wait_for_signal() {
   signals_.async_wait([this](boost::system::error_code error, int signal) {
-    if (error) return;
+    if (error || !ready_) return;  // it may have been queued when something else began the stop
     if (signal != SIGHUP) return begin_stop(signal == SIGINT ? "SIGINT" : "SIGTERM");
     (void)reload_->run(config::Trigger::request);
     wait_for_signal();
@@ -191,6 +203,7 @@ void Daemon::tick() {
     static diag::RateLimit limit;
     limit.log(diag::Level::error, "thread {}: no duty cycle is completed any more", thread);
   }
+  keep_control();
   const auto watchdog = watchdog_period();
   if (watchdog && stalled.empty()) notify_alive();
   std::chrono::nanoseconds next = kTick;
@@ -204,10 +217,12 @@ void Daemon::tick() {
 /// A stream can't keep its promise, and is configured to stop then.
 void Daemon::give_up() {
   exit_code_ = kExitFailure;
-  if (ready_) begin_stop("a sync has failed and durability.on_failure is stop");
+  begin_stop("a sync has failed and durability.on_failure is stop");
 }
 
+/// Once, whoever comes first.
 void Daemon::begin_stop(std::string_view why) {
+  if (!ready_) return;
   diag::info("{}: stopping; a second SIGTERM ends at once", why);
   notify_stopping();
   ready_ = false;
@@ -226,9 +241,21 @@ void Daemon::begin_stop(std::string_view why) {
   });
 }
 
+/// Without its file nobody finds the control socket, and so nobody could ask for a reload that brings it back.
+void Daemon::keep_control() {
+  if (control_file_.is_there()) return;
+  static diag::RateLimit limit;
+  if (const auto opened = open_control(); !opened) {
+    limit.log(diag::Level::error, "the control socket's file is gone, and it can't be opened again: {}",
+              opened.error().message());
+  } else {
+    limit.log(diag::Level::warning, "{} was gone; it is there again", control_path());
+  }
+}
+
 void Daemon::close_control() {
   control_.reset();
-  (void)::unlink(control_path().c_str());
+  control_file_.remove();  // unless somebody has put another one there
 }
 
 void Daemon::drain() {
@@ -238,9 +265,9 @@ void Daemon::drain() {
   streams_->stop(began + kStopBound);
   background_.join();
   const metrics::RecordBalance balance = metrics_.balance();
-  diag::info("stopped after {}: received {}, stored {}, dropped {}, in flight {}",
+  diag::info("stopped after {}: received {}, stored {}, repeated {}, dropped {}, in flight {}",
              format_duration(std::chrono::steady_clock::now() - began), balance.received, balance.stored,
-             balance.dropped, balance.in_flight);
+             balance.repeated, balance.dropped, balance.in_flight);
 }
 
 std::string Daemon::control_path() const {
@@ -250,6 +277,7 @@ std::string Daemon::control_path() const {
 Condition Daemon::condition() {
   Condition condition;
   condition.streams = streams_->conditions();
+  if (ready_) condition.listeners_without_file = front_end_->listeners_without_file();
   condition.stalled_threads = vital_signs_.stalled(VitalSigns::Clock::now(), kStallBound);
   condition.generation = config_counters_->generation.load(std::memory_order_relaxed);
   condition.reloads_applied = config_counters_->reload_success.value();

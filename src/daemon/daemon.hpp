@@ -28,6 +28,7 @@
 #include "daemon/vital_signs.hpp"
 #include "http/server.hpp"
 #include "ingest/front_end.hpp"
+#include "ingest/sockets.hpp"
 #include "metrics/registry.hpp"
 
 namespace fastlogd::daemon {
@@ -69,6 +70,7 @@ class Daemon {
   void tick();
   void give_up();
   void begin_stop(std::string_view why);
+  void keep_control();
   void close_control();
   void drain();
 
@@ -96,6 +98,7 @@ class Daemon {
   boost::asio::thread_pool background_{1};  ///< waits for disks on behalf of the control socket
   std::unique_ptr<http::Server> http_;
   std::unique_ptr<http::Server> control_;
+  ingest::SocketFile control_file_;
   std::thread drain_;
   bool ready_ = false;
   int exit_code_ = 0;

@@ -38,6 +38,12 @@ void judge_files(const Condition::Stream& stream, Health& health) {
     health.reasons.push_back(
         fmt::format("stream {}: no further segment can be prepared: {}", stream.name, stream.prepare_error));
   }
+  if (stream.active_removed) {
+    health.reasons.push_back(
+        fmt::format("stream {}: the file being written was removed or renamed; what is stored now is lost "
+                    "when the daemon ends",
+                    stream.name));
+  }
   if (stream.text_failing) {
     health.reasons.push_back(
         fmt::format("stream {}: the text file falls behind, an error is in its way", stream.name));
@@ -55,6 +61,10 @@ Health judge(const Condition& condition) {
   for (const Condition::Stream& stream : condition.streams) {
     judge_durability(stream, health);
     judge_files(stream, health);
+  }
+  for (const std::string& listener : condition.listeners_without_file) {
+    health.reasons.push_back(
+        fmt::format("listener {}: its socket file is gone; a reload opens it again", listener));
   }
   if (!condition.config_error.empty()) {
     health.reasons.push_back(

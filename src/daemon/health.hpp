@@ -11,8 +11,9 @@ namespace fastlogd::daemon {
 struct Condition {
   struct Stream {
     std::string name;
-    bool store_failed = false;  ///< and nothing has become durable since
-    std::string prepare_error;  ///< why no further segment can be prepared; empty: one can
+    bool store_failed = false;    ///< and nothing has become durable since
+    std::string prepare_error;    ///< why no further segment can be prepared; empty: one can
+    bool active_removed = false;  ///< the file being written has no name any more
     bool text_failing = false;
     std::int64_t sync_seconds = 0;      ///< how long a sync has been under way; 0: none is
     std::uint64_t fail_overs = 0;       ///< failures that were overcome
@@ -21,6 +22,7 @@ struct Condition {
   };
   std::vector<Stream> streams;
   std::vector<std::string> stalled_threads;
+  std::vector<std::string> listeners_without_file;  ///< nobody new finds their sockets
   std::uint64_t generation = 1;
   std::uint64_t reloads_applied = 0;
   std::uint64_t reloads_refused = 0;

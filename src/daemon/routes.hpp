@@ -31,7 +31,8 @@ struct Questions {
 [[nodiscard]] std::vector<http::Route> public_routes(const Questions& questions);
 
 /// The public ones, and GET /status, POST /reload[?dry_run=1], POST /rotate?stream=, POST /sync?stream=.
-/// Replies are JSON with "ok"; a refused reload is 422 with "problems", an unknown stream 404 with "error".
+/// Replies are JSON with "ok"; a refused reload is 422 with "problems", an unknown stream 404 with "error", a parameter
+/// or value of one that these don't know 400 with "error", and nothing done.
 [[nodiscard]] std::vector<http::Route> control_routes(const Questions& questions);
 
 }  // namespace fastlogd::daemon

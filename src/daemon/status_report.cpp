@@ -7,6 +7,7 @@
 
 #include "base/clock.hpp"
 #include "daemon/reload.hpp"
+#include "view/utf8.hpp"
 
 namespace fastlogd::daemon {
 namespace {
@@ -98,6 +99,7 @@ std::string status_report(const StatusSources& sources) {
       {"configuration", config_object(sources)},
       {"records", json::object{{"received", balance.received},
                                {"stored", balance.stored},
+                               {"repeated", balance.repeated},
                                {"dropped", balance.dropped},
                                {"in_flight", balance.in_flight}}},
       {"io_threads", sources.front_end.io_threads()},
@@ -105,7 +107,7 @@ std::string status_report(const StatusSources& sources) {
       {"streams", streams},
       {"listeners", listener_rows(sources)},
   };
-  return json::serialize(report);
+  return view::to_valid_utf8(json::serialize(report));  // a path may be any bytes
 }
 
 }  // namespace fastlogd::daemon

@@ -22,6 +22,12 @@ std::string prepare_error(const append::AppendCounters& counters) {
   return std::system_category().message(counters.prepare_error.load(std::memory_order_relaxed));
 }
 
+/// Of a text file that is no more; its thread has ended. The totals stay.
+void forget_trouble(follow::TextFileCounters& counters) {
+  counters.failing.store(false, std::memory_order_relaxed);
+  counters.lag_bytes.store(0, std::memory_order_relaxed);
+}
+
 std::int64_t sync_seconds(const append::AppendCounters& counters) {
   const std::int64_t began = counters.sync_began_ns.load(std::memory_order_relaxed);
   return began == 0 ? 0 : (monotonic_ns() - began) / kNanosPerSecond;
@@ -155,6 +161,7 @@ void Streams::commit(const config::Config& next) {
       metrics_.add_text_file(name, stream->text->counters);
     } else if (stream->text && !wanted->text) {
       (void)stream->text->follower.stop(Clock::now() + kTextFileGoodbye);
+      forget_trouble(*stream->text->counters);
       stream->text.reset();
     } else if (stream->text && wanted->text != stream->config.text) {
       stream->text->options.publish(std::make_shared<const follow::TextFileOptions>(*wanted->text));
@@ -212,6 +219,7 @@ std::vector<Condition::Stream> Streams::conditions() const {
         {.name = name,
          .store_failed = counters.store_failed.load(std::memory_order_relaxed),
          .prepare_error = prepare_error(counters),
+         .active_removed = counters.active_removed.load(std::memory_order_relaxed),
          .text_failing = stream->text && stream->text->counters->failing.load(std::memory_order_relaxed),
          .sync_seconds = sync_seconds(counters),
          .fail_overs = counters.fail_overs.value(),

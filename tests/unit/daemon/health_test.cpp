@@ -34,6 +34,14 @@ TEST(Health, IsDegradedWhileTheTextFileCanNotGoOn) {
   EXPECT_THAT(health_page(condition), StartsWith("degraded\nstream main: the text file falls behind"));
 }
 
+TEST(Health, IsDegradedWhileTheFileBeingWrittenHasNoName) {
+  Condition condition;
+  condition.streams = {{.name = "main", .active_removed = true}};
+  EXPECT_TRUE(judge(condition).alive) << "a restart would lose what is in it";
+  EXPECT_THAT(health_page(condition),
+              StartsWith("degraded\nstream main: the file being written was removed or renamed"));
+}
+
 TEST(Health, IsDegradedWhileASyncDoesNotReturn) {
   Condition condition;
   condition.streams = {{.name = "main", .sync_seconds = 12}, {.name = "audit", .sync_seconds = 9}};
@@ -73,6 +81,14 @@ TEST(Health, HasFailedWhenAThreadHangs) {
   const Health health = judge(condition);
   EXPECT_FALSE(health.alive);
   EXPECT_THAT(health.reasons, ElementsAre(HasSubstr("io 0")));
+}
+
+TEST(Health, IsDegradedWhileNobodyFindsAListener) {
+  Condition condition;
+  condition.listeners_without_file = {"app"};
+  const Health health = judge(condition);
+  EXPECT_TRUE(health.alive);
+  EXPECT_THAT(health.reasons, ElementsAre("listener app: its socket file is gone; a reload opens it again"));
 }
 
 TEST(Health, ShowsTheFirstProblemOfARefusedReload) {
