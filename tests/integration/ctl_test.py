@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import re
 import subprocess
 import time
@@ -152,6 +153,23 @@ def test_send_logs_what_it_is_given(daemon):
     assert daemon.cat() == [b"hello from send"]
 
 
+@pytest.mark.parametrize("options", [[], ["--ack", "stored"]], ids=["syslog", "native"])
+def test_send_sends_its_words_as_they_are(daemon, options):
+    messages = [['["a","b"]'], ["[ERROR]", "disk"], ["[]"], ["count", "++", "done"], ["a", "", "b"], ["--", "-x", "--", "y"], ["tail"],
+                ["-1"], [""]]
+    for words in messages:
+        daemon.ctl("send", *options, "-t", "words", *words)
+    daemon.quiesce(len(messages))
+    sent = [" ".join(words).removeprefix("-- ").encode() for words in messages]
+    assert daemon.cat("-t", "words") == sent
+
+
+@pytest.mark.parametrize("words", [["-x"], ["a", "--nonsense"], ["-i5"]])
+def test_send_refuses_options_it_does_not_have(daemon, words):
+    done = daemon.ctl("send", *words, check=False)
+    assert done.returncode == 2 and done.stderr.startswith(b"fastlogctl: ") and daemon.cat() == []
+
+
 def test_rotate_seals_and_sync_makes_durable(filled):
     before = len(list(filled.log_directory.glob("*.flog")))
     filled.ctl("rotate")
@@ -209,3 +227,38 @@ def test_reading_backwards_over_segments_is_forwards_reversed(daemon):
     Load(daemon.connect, rate=1e9, count=100_000).run()
     daemon.quiesce(100_000)
     assert numbers(b"\n".join(daemon.cat("-r"))) == list(range(99_999, -1, -1))
+
+
+def test_json_is_unicode_whatever_bytes_a_path_has(idle_daemon):
+    daemon = idle_daemon
+    daemon.stream["directory"] = f"{daemon.folder}/log/x@"
+    text = daemon.write_config().read_bytes().replace(b"x@", b"x\xff\xfe")
+    daemon.config_path.write_bytes(text)
+    daemon.spawn()
+    eventually(daemon.is_ready)
+    for command in ("status", "streams"):
+        found = json.loads(daemon.ctl(command, "--json").stdout.decode("utf-8", errors="strict"))
+        streams = found["streams"] if command == "status" else found
+        assert streams[0]["directory"] == f"{daemon.folder}/log/x\ufffd\ufffd"
+    assert b"x\xef\xbf\xbd" in daemon.ctl("status").stdout
+    daemon.stop()
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["send", "--stream", "nope", "x"], b"no stream nope; there are: main"), (["bench", "--stream", "nope"], b"no stream nope; there are: main"),
+    (["send", "x", "-f", "/etc/hostname"], b"a message and --file exclude each other"),
+    (["send", "--ack", "stored", "x", "-f", "/etc/hostname"], b"a message and --file exclude each other"), (["bench", "-n", "0"], b"0"),
+    (["send", "--ack", "stored", "--raw", "x"], b"--ack"),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else None)
+def test_a_sender_refuses_what_it_would_not_do(daemon, arguments, words):
+    done = daemon.ctl(*arguments, check=False)
+    assert done.returncode == 2 and words in done.stderr, done
+    assert daemon.metrics().received == 0
+
+
+def test_a_message_is_of_the_user_even_if_no_variable_says_who_that_is(daemon):
+    environment = {key: value for key, value in os.environ.items() if key != "USER"}
+    subprocess.run(daemon.ctl_command("send", "hello"), env=environment, check=True, timeout=20)
+    subprocess.run(daemon.ctl_command("send", "hello"), env=environment | {"USER": "somebody"}, check=True, timeout=20)
+    daemon.quiesce(2)
+    assert [record["identifier"] for record in daemon.cat_json()] == [pwd.getpwuid(os.getuid()).pw_name, "somebody"]

@@ -36,13 +36,13 @@ def found_damage(daemon: Daemon) -> bool:
     return damage > 0
 
 
-def goes_on(daemon: Daemon) -> None:
+def goes_on(daemon: Daemon, damaged: bool = False) -> None:
     """A restarted daemon stores and finds its own log sound, but for what the test damaged."""
     before = daemon.metrics().stored
     with daemon.connect() as connection:
         connection.sendall(b"after the damage\n")
     eventually(lambda: daemon.metrics().stored > before)
-    assert b"after the damage" in daemon.cat()
+    assert b"after the damage" in daemon.cat(damaged=damaged)
 
 
 def test_a_missing_directory_is_made_with_its_parents(idle_daemon):
@@ -75,12 +75,15 @@ def test_a_damaged_sealed_segment_is_found_by_verify_and_the_rest_is_read(idle_d
     verified = daemon.ctl("verify", check=False)
     assert verified.returncode == 3 and victim.name.removesuffix(".flog") in (verified.stdout + verified.stderr).decode()
     daemon.start()
-    goes_on(daemon)
-    found = numbers(b"\n".join(daemon.cat()))
-    assert found == sorted(set(found)) and found[0] == 0 and found[-1] == LINES - 1
-    assert len(found) == LINES or "gap" in daemon.ctl("cat", "-o", "short").stdout.decode()
     # What recovery could mend (a trailer) or set aside with a gap (a header) is sound again; frames stay damaged.
-    assert daemon.ctl("verify", check=False).returncode == (3 if where in ("first frames", "middle") else 0)
+    stays_damaged = where in ("first frames", "middle")
+    goes_on(daemon, stays_damaged)
+    found = numbers(b"\n".join(daemon.cat(damaged=stays_damaged)))
+    assert found == sorted(set(found)) and found[0] == 0 and found[-1] == LINES - 1
+    shown = daemon.ctl("cat", "-o", "short", check=False)
+    assert len(found) == LINES or "gap" in shown.stdout.decode()
+    for command in ("verify", "cat", "usage"):
+        assert daemon.ctl(command, check=False).returncode == (3 if stays_damaged else 0), command
 
 
 def test_foreign_and_cut_files_are_set_aside_and_not_deleted(idle_daemon):

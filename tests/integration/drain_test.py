@@ -6,6 +6,7 @@ import signal
 import time
 
 import pytest
+from support import fastlog
 from support.daemon import MIB, Daemon, eventually
 from support.load import Load, check_exactly_once, numbers
 from support.mounts import small_ext4
@@ -104,6 +105,34 @@ def test_what_can_not_be_stored_within_the_bound_is_counted(held_back):
     assert len(numbers(b"\n".join(held_back.cat()))) == balance["stored"]
 
 
+def test_what_a_client_still_holds_is_not_counted_lost_and_the_next_daemon_stores_it(idle_daemon):
+    daemon = idle_daemon
+    with small_ext4(daemon.folder / "disk", 24) as disk:
+        ballast = disk / "ballast"
+        ballast.write_bytes(b"\0" * (6 * MIB))
+        daemon.log_directory = disk / "main"
+        daemon.stream.update(directory=str(daemon.log_directory), when_full="block",
+                             retention={"bytes_max": "1GiB", "keep_free": "0"})
+        daemon.start()
+        with fastlog.opened(daemon, flags=fastlog.DROP) as log:
+            while daemon.metrics().sum("fastlogd_disk_full") == 0 or daemon.metrics().in_flight == 0:
+                while log.write(b"x" * 1000) == fastlog.OK:
+                    pass
+                time.sleep(0.05)
+            written = log.counts().written
+            assert daemon.stop() == 0
+            balance = last_balance(daemon)
+            assert balance["dropped"] == 0 and balance["in flight"] > 0, balance
+            ballast.unlink()
+            daemon.start()
+            assert log.flush(timeout_ms=30_000) == fastlog.OK
+            assert log.counts().written == written
+        assert b"shutdown" not in daemon.ctl("gaps", "--json").stdout
+        assert len(daemon.cat()) == written
+        daemon.verify()
+        daemon.kill()
+
+
 def test_sigint_stops_it_too(daemon):
     daemon.process.send_signal(signal.SIGINT)
     assert daemon.process.wait(20) == 0
@@ -118,3 +147,16 @@ def test_a_stop_right_after_the_start_is_clean(idle_daemon):
         assert process.wait(20) in (0, -signal.SIGTERM)
     idle_daemon.start()
     idle_daemon.verify()
+
+
+def test_a_change_that_is_found_while_it_stops_is_no_reload(daemon):
+    """What waits to be done when SIGTERM comes, in the same round, finds the parts gone that it would work on."""
+    daemon.stream["retention"]["bytes_max"] = "4GiB"
+    daemon.write_config()
+    time.sleep(0.05)  # seen, and looked at 100 ms after it
+    os.kill(daemon.process.pid, signal.SIGSTOP)
+    time.sleep(0.2)
+    os.kill(daemon.process.pid, signal.SIGTERM)
+    os.kill(daemon.process.pid, signal.SIGCONT)
+    assert daemon.process.wait(30) == 0, daemon.stderr()
+    assert "is in force" not in daemon.stderr().split("SIGTERM: stopping", 1)[1]

@@ -122,6 +122,36 @@ def test_it_is_remembered_over_a_second_kill_a_stop_and_segments_that_came_betwe
     daemon.verify()
 
 
+@pytest.mark.parametrize("connect", [Daemon.connect, connect_tcp], ids=["unix", "tcp"])
+def test_a_connection_that_breaks_leaves_nothing_twice_though_the_daemon_lives(idle_daemon: Daemon, connect):
+    """Its client goes on from anywhere behind what it has been told, while another thread may still read what it had sent before."""
+    print(f"FASTLOGD_KILL_SEED={SEED}")
+    chance = random.Random(SEED)
+    daemon = idle_daemon
+    daemon.config["io"] = {"threads": 2}
+    daemon.start()
+    texts = [b"record %d" % number for number in range(1, 20_001)]
+    heard = sent = 0
+    while heard < len(texts):
+        with NativeClient(connect(daemon), heard + 1, client=CLIENT) as sender:
+            for _ in range(chance.randrange(1, 4)):
+                some = texts[sender.next - 1:][:chance.randrange(1, 2000)]
+                sender.send(some) if some else None
+            sent += sender.next - 1 - heard
+            if chance.random() < 0.7:
+                sender.wait_stored(chance.randrange(heard, sender.next))
+            heard = sender.stored
+    with NativeClient(connect(daemon), len(texts) - 99, client=CLIENT) as sender:  # whatever chance has brought so far
+        sender.send(texts[-100:])
+        sent += 100
+        sender.wait_stored(len(texts))
+    now = daemon.quiesce()
+    now.check_equation()
+    assert now.stored == len(texts) and 100 <= now.repeated <= sent - len(texts)
+    assert daemon.cat() == texts
+    daemon.verify()
+
+
 def test_what_was_refused_between_leaves_the_others_their_numbers(daemon: Daemon):
     sender = NativeClient(daemon.connect(), client=CLIENT)
     sender.send([b"one", b"two", b"x" * (1 << 20 >> 3), b"four"])  # over record_bytes_max

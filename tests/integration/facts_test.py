@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 
 import pytest
 from support.daemon import BIN, eventually
@@ -52,6 +53,28 @@ def test_usage_says_who_writes_how_much_largest_first(ask):
 def test_usage_for_people_has_a_line_for_each(filled):
     lines = filled.ctl("usage").stdout.decode().splitlines()
     assert lines[0].split()[0] == "IDENTIFIER" and [line.split()[0] for line in lines[1:]] == list(SENT)
+
+
+SENDER = """
+import socket, sys
+with open("/proc/self/comm", "wb") as name:
+    name.write(b"a\\x1b[2J\\nb")
+connection = socket.socket(socket.AF_UNIX)
+connection.connect(sys.argv[1])
+connection.sendall(b"without a header\\n")
+sys.stdin.read()
+"""
+
+
+def test_usage_sends_no_terminal_what_senders_call_themselves(daemon):
+    sender = subprocess.Popen([sys.executable, "-c", SENDER, daemon.target("unix-stream").path], stdin=subprocess.PIPE)
+    daemon.quiesce(1)  # the name is looked up while the process lives
+    sender.stdin.close()
+    assert sender.wait(20) == 0
+    (row,) = json.loads(daemon.ctl("usage", "--json").stdout)
+    assert row["identifier"] == "a\x1b[2J\nb"
+    shown = daemon.ctl("usage").stdout
+    assert b"\x1b" not in shown and shown.splitlines()[1].startswith(rb"a\x1b[2J\nb "), shown
 
 
 def test_streams_tells_what_the_files_hold(ask):

@@ -63,6 +63,8 @@ def test_a_clean_stop_leaves_nothing_to_do(idle_daemon):
     found = plan(daemon.log_directory)
     assert {file["fate"] for file in found["files"]} == {"keep"} and not found["damaged"] and found["gaps"] == []
     assert sum(file["records"] for file in found["files"]) == LINES and found["next_sequence"] == LINES + 1
+    newest = found["files"][-1]
+    assert (found["durable_segment"], found["durable_offset"]) == (found["next_segment"] - 1, newest["kept_bytes"])
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -4,11 +4,13 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 
 import pytest
 from support.daemon import MIB, Daemon, eventually
 from support.load import Load, check_exactly_once, numbers
 from support.mounts import small_ext4
+from support.native_client import NativeClient
 
 
 def on_small_disk(daemon: Daemon, path, when_full: str) -> Daemon:
@@ -77,6 +79,93 @@ def test_drop_newest_counts_every_record_it_drops(idle_daemon):
         daemon.verify()
         assert daemon.stop() == 0
         assert lost_by(daemon, "segment_full") == now.dropped
+
+
+def test_what_is_dropped_stays_told_of_though_something_else_was_lost_first(idle_daemon):
+    """A full disk gives one segment for every loss there is: the first one to be told of must not take all its room."""
+    with small_ext4(idle_daemon.folder / "disk", 48) as path:
+        daemon = on_small_disk(idle_daemon, path, "drop-newest")
+        client = NativeClient(daemon.connect())
+        Load(daemon.connect, rate=1e9, count=900_000).run()
+        client.send([b"x" * (1 << 17)])  # over record_bytes_max
+        client.wait_stored(1)
+        now = daemon.quiesce(900_001, 60)
+        eventually(lambda: lost_by(daemon, "segment_full") >= (now.dropped - 1) / 2, 20)  # while the disk is full, for whoever kills it
+        assert daemon.stop() == 0
+        assert (lost_by(daemon, "segment_full"), lost_by(daemon, "sender_error")) == (now.dropped - 1, 1)
+
+
+def test_a_kill_on_a_full_disk_leaves_most_of_the_loss_told_of(idle_daemon):
+    with small_ext4(idle_daemon.folder / "disk", 48) as path:
+        daemon = on_small_disk(idle_daemon, path, "drop-newest")
+        Load(daemon.connect, rate=1e9, count=900_000).run()
+        now = daemon.quiesce(900_000, 60)
+        eventually(lambda: lost_by(daemon, "segment_full") > now.dropped / 2, 20)
+        daemon.kill()
+        assert lost_by(daemon, "segment_full") > now.dropped / 2
+
+
+def test_a_disk_that_fills_again_is_told_of_anew(idle_daemon):
+    """Much was lost the first time: that is no reason to keep quiet about less."""
+    with small_ext4(idle_daemon.folder / "disk", 64) as path:
+        ballast = path / "ballast"
+        ballast.write_bytes(b"\0" * (24 * MIB))
+        daemon = on_small_disk(idle_daemon, path, "drop-newest")
+        Load(daemon.connect, rate=1e9, count=1_500_000).run()
+        first = daemon.quiesce(1_500_000, 60).dropped
+        ballast.unlink()
+        check_room(daemon)
+        Load(daemon.connect, name="c", rate=1e9, count=500_000).run()
+        second = daemon.quiesce(2_000_000, 60).dropped - first
+        assert 0 < second < first / 2
+        eventually(lambda: lost_by(daemon, "segment_full") - first > second / 2, 20)
+
+
+def test_nobody_waits_for_the_first_segment_where_the_newest_is_to_be_dropped(idle_daemon):
+    with small_ext4(idle_daemon.folder / "disk", 48) as path:
+        (path / "main").mkdir()
+        ballast = path / "ballast"
+        fill(ballast, 4096)  # for LOCK
+        daemon = on_small_disk(idle_daemon, path, "drop-newest")
+        Load(daemon.connect, rate=1e9, count=50_000, size=500).run()
+        now = daemon.quiesce(50_000, 30)
+        assert (now.stored, now.dropped) == (0, 50_000)
+        ballast.unlink()
+        check_room(daemon)
+        Load(daemon.connect, name="c", rate=1e9, count=100).run()
+        assert daemon.quiesce(50_100, 30).stored == 100
+        assert lost_by(daemon, "segment_full") == 50_000
+        assert daemon.stop() == 0
+
+
+def test_a_stop_tells_of_all_that_senders_could_not_store(idle_daemon):
+    with small_ext4(idle_daemon.folder / "disk", 48) as path:
+        daemon = on_small_disk(idle_daemon, path, "block")
+        load = Load(daemon.connect, rate=1e9, count=2_000_000)
+        load.start()
+        load.join(5)
+        assert load.is_alive(), "the sender was to be held back"
+        check_full(daemon)
+        assert daemon.stop() == 0
+        received, dropped = re.findall(r"received (\d+).* dropped (\d+)", daemon.stderr())[-1]
+        assert int(dropped) > 1 and lost_by(daemon, "shutdown") == int(dropped), (received, dropped)
+
+
+def test_an_idle_start_on_a_full_disk_deletes_no_more_than_it_needs(idle_daemon):
+    with small_ext4(idle_daemon.folder / "disk", 48) as path:
+        daemon = on_small_disk(idle_daemon, path, "delete-oldest")
+        Load(daemon.connect, rate=1e9, count=130_000).run()
+        daemon.quiesce(130_000, 30)
+        assert daemon.stop() == 0
+        fill(path / "ballast")
+        before = len(list(daemon.log_directory.glob("*.flog")))
+        assert before > 3
+        daemon.start()
+        eventually(lambda: "no new segment" in daemon.stderr(), 20)
+        now = json.loads(daemon.ctl("segments", "--json").stdout)
+        assert sum(segment["state"] == "sealed" for segment in now) >= before - 2
+        assert re.search(r"those before [2-4] were deleted", daemon.stderr())
+        assert daemon.stop() == 0
 
 
 def test_delete_oldest_keeps_the_newest(idle_daemon):
@@ -184,8 +273,9 @@ def test_whichever_segment_finds_no_room_the_sender_waits_and_loses_nothing(idle
     with small_ext4(idle_daemon.folder / "disk", 16) as path:
         daemon = on_tiny_segments(idle_daemon, path).start()
         ballast = path / "ballast"
-        used = len(list(daemon.log_directory.glob("*.flog")))
-        fill(ballast, max(0, segments - used) * MIB)
+        ahead = 4  # the one in use, two at hand and a spare: none more is made while the disk is being filled
+        eventually(lambda: daemon.metrics().sum("fastlogd_segments_prepared_total") == ahead)
+        fill(ballast, max(0, segments - ahead) * MIB)
         load = Load(daemon.connect, rate=1e9, count=60_000)
         load.start()
         check_full(daemon)

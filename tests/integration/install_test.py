@@ -37,8 +37,9 @@ def test_the_units_name_programs_that_are_there(folder):
         install(root, prefix)
         units = root / prefix[1:] / "lib/systemd/system"
         commands = re.findall(r"^Exec\w+=(/\S+)", (units / "fastlogd.service").read_text(), re.MULTILINE)
-        assert len(commands) >= 2
-        for command in commands:
+        ours = [command for command in commands if command != "/bin/sh"]
+        assert len(ours) >= 2
+        for command in ours:
             program = root / command[1:]
             assert subprocess.run([program, "--version"], capture_output=True, timeout=20).returncode == 0, command
         for name in re.findall(r"fastlogd-\w+\.socket", (units / "fastlogd.service").read_text()):

@@ -25,7 +25,7 @@ def test_a_changed_listener_serves_at_its_new_place_and_no_longer_at_the_old(dae
     old = daemon.target("unix-stream").path
     daemon.listener("app")["path"] = str(daemon.folder / "run/new.sock")
     daemon.write_config()
-    eventually(lambda: os.path.exists(daemon.target("unix-stream").path))
+    eventually(lambda: daemon.metrics().sum("fastlogd_config_generation") == 2)  # the file is there before it is listened on
     Load(daemon.connect, count=100).run()
     daemon.quiesce(100)
     eventually(lambda: not os.path.exists(old))

@@ -27,6 +27,17 @@ def test_the_log_stays_within_its_bytes(idle_daemon):
     daemon.verify()
 
 
+def test_a_limit_of_a_few_segments_keeps_more_than_the_one_in_use(idle_daemon):
+    """What is only prepared takes its full size, too, but must not push out what was logged."""
+    idle_daemon.stream["retention"] = {"bytes_max": "16MiB", "keep_free": "0"}  # four segments
+    daemon = idle_daemon.start()
+    Load(daemon.connect, rate=1e9, count=50_000).run()
+    daemon.quiesce(50_000)
+    time.sleep(3)  # sealed, on disk, and looked at once a second
+    assert disk_bytes(daemon) <= 16 * MIB
+    assert numbers(b"\n".join(daemon.cat())) == list(range(50_000))
+
+
 def test_a_smaller_limit_takes_effect_while_running(daemon):
     Load(daemon.connect, rate=1e9, count=400_000).run()
     daemon.quiesce(400_000)

@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -87,6 +88,41 @@ def test_inherited_sockets_are_found_by_address_when_the_name_says_nothing(idle_
     idle_daemon.quiesce(1)
 
 
+def test_an_inherited_socket_of_another_path_is_not_read_and_told_of(idle_daemon, folder):
+    daemon = idle_daemon
+    sockets = {"app": bound(str(folder / "elsewhere"), socket.SOCK_STREAM)}
+    activate(daemon, by_name(sockets))
+    with daemon.connect() as connection:  # where the configuration says
+        connection.sendall(b"found\n")
+    daemon.quiesce(1)
+    assert daemon.stderr().count("socket app of the service manager has no listener: nobody reads what is sent there") == 1
+
+
+def test_the_mode_of_an_inherited_socket_is_its_units(idle_daemon):
+    daemon = idle_daemon
+    path = daemon.target("unix-stream").path
+    sockets = {"app": bound(path, socket.SOCK_STREAM)}
+    os.chmod(path, 0o600)
+    activate(daemon, by_name(sockets))
+    assert f"{path} has mode 0600, not 0666" in daemon.stderr() and "SocketMode=" in daemon.stderr()
+    daemon.listener("app")["mode"] = "0660"
+    daemon.write_config()
+    refused = daemon.ctl("reload", check=False)
+    assert refused.returncode != 0 and b"SocketMode= of its unit says who may connect" in refused.stdout + refused.stderr
+    assert os.stat(path).st_mode & 0o777 == 0o600
+
+
+def test_an_inherited_socket_that_a_reload_leaves_without_a_listener_is_told_of(idle_daemon):
+    daemon = idle_daemon
+    sockets = {"app": bound(daemon.target("unix-stream").path, socket.SOCK_STREAM)}
+    activate(daemon, by_name(sockets))
+    assert "has no listener" not in daemon.stderr()
+    daemon.config["listeners"] = [one for one in daemon.config["listeners"] if one["name"] != "app"]
+    daemon.write_config()
+    daemon.ctl("reload")
+    eventually(lambda: "socket app of the service manager has no listener" in daemon.stderr())
+
+
 def test_the_unit_is_started_again_for_good(folder):
     """Five failed starts within ten seconds would be systemd's own limit; and systemd finds nothing to say about the units."""
     for unit in (ROOT / "systemd").glob("fastlogd*"):
@@ -98,6 +134,19 @@ def test_the_unit_is_started_again_for_good(folder):
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", *folder.glob("fastlogd*")], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_daemon_that_can_not_start_costs_no_socket():
+    """systemd's own limit is twenty activations in two seconds; then the socket fails, with what waits in it."""
+    sockets = list((ROOT / "systemd").glob("*.socket"))
+    assert len(sockets) == 2
+    for path in sockets:
+        unit = configparser.ConfigParser(strict=False, interpolation=None)
+        unit.optionxform = str
+        unit.read(path)
+        assert unit["Socket"]["TriggerLimitIntervalSec"] == "0", path
+    service = (ROOT / "systemd" / "fastlogd.service").read_text()
+    assert "RestartPreventExitStatus=78" in service and re.search(r"^ExecStopPost=.*78.*sleep", service, re.MULTILINE), "no busy loop"
 
 
 def test_the_unit_is_confined():

@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import subprocess
+import time
 
 from support import fastlog
 from support.daemon import BIN, Daemon, eventually
@@ -28,9 +29,10 @@ def test_fields_are_found_by_their_names(daemon: Daemon):
 
 def test_a_message_is_formatted_in_its_place(daemon: Daemon):
     with fastlog.opened(daemon) as log:
-        room, result = log.reserve(100)
+        room, result = log.reserve(100, severity=3)
         assert room and result == fastlog.OK
         assert log.write(b"in between") == fastlog.FULL, "the thread's next call is to be commit or cancel"
+        assert log.reserve(100, severity=7) == (None, fastlog.FULL), "as a formatter does that logs what it formats"
         ctypes.memmove(room, b"formatted, and more", 19)
         assert log.commit(101) == fastlog.ARGUMENT
         assert log.commit(9) == fastlog.OK
@@ -40,8 +42,9 @@ def test_a_message_is_formatted_in_its_place(daemon: Daemon):
         assert log.reserve(1 << 20) == (None, fastlog.TOO_LARGE)
         assert log.write(b"after") == fastlog.OK
         assert log.flush() == fastlog.OK
-        assert (log.counts().written, log.counts().dropped) == (2, 2)
+        assert (log.counts().written, log.counts().dropped) == (2, 3)
     assert daemon.cat() == [b"formatted", b"after"]
+    assert [record["severity"] for record in daemon.cat_json() if "severity" in record] == ["err", "info"]  # beside gaps
 
 
 def test_arguments_that_cannot_be_are_refused(daemon: Daemon):
@@ -68,7 +71,7 @@ def test_a_call_makes_no_system_call(daemon: Daemon, folder):
     client = Client(daemon, records=200_000, rate=50_000, flags=fastlog.MARKED,
                     prefix=("strace", "-f", "-o", str(trace)))
     assert client.result()["dropped"] == 0
-    thread, calls, pauses = re.fullmatch(r'(?:.*\n)?(\d+) [^\n]*"begin\\n"[^\n]*\n(.*)\n[^\n]*"end (\d+)\\n".*', trace.read_text(),
+    thread, calls, pauses = re.fullmatch(r'(?:.*\n)?(\d+) [^\n]*"begin\\n"[^\n]*\n((?:.*\n)?)[^\n]*"end (\d+)\\n".*', trace.read_text(),
                                          re.DOTALL).groups()
     # The main thread may still be on its way from starting this one to waiting for it.
     names = [re.match(r"\d+ +(?:<\.\.\. )?(\w+)", line)[1] for line in calls.splitlines()
@@ -76,6 +79,27 @@ def test_a_call_makes_no_system_call(daemon: Daemon, folder):
     print(len(names), set(names), pauses)
     assert int(pauses) < 20_000, "too busy a machine to say anything"
     assert names.count("sendto") <= int(pauses) and names.count("poll") <= 200 and set(names) <= {"sendto", "poll"}
+
+
+def test_a_burst_behind_a_short_silence_rings_no_bell(daemon: Daemon, folder):
+    """The daemon looks on for some 15 ms behind a thousand records, and sleeps behind a single one."""
+    trace = folder / "trace"
+    with fastlog.opened(daemon) as log:
+        for _ in range(1000):
+            assert log.write(b"x" * 128) == fastlog.OK
+        with subprocess.Popen(["strace", "-f", "-e", "trace=sendto", "-o", str(trace), "-p", str(os.getpid())],
+                              stderr=subprocess.PIPE) as tracer:
+            assert b"attached" in tracer.stderr.readline()
+            bells = []
+            for records, silence in (1000, 0.005), (1, 0.05):
+                for _ in range(50):
+                    for _ in range(records):
+                        assert log.write(b"x" * 128) == fastlog.OK
+                    time.sleep(silence)
+                bells.append(trace.read_text().count("sendto(") - sum(bells))
+            tracer.send_signal(signal.SIGINT)  # before anything is judged: who leaves the block waits for it
+    print(bells)
+    assert bells[0] <= 20 and bells[1] >= 40
 
 
 def test_a_call_allocates_nothing(daemon: Daemon, folder):

@@ -4,6 +4,7 @@ import array
 import mmap
 import os
 import random
+import signal
 import socket
 import struct
 import threading
@@ -131,6 +132,26 @@ def test_full_memory_drops_and_counts_or_waits_as_wanted(daemon: Daemon):
         assert eventually(lambda: drops.flush() == fastlog.OK) and eventually(lambda: waits.flush() == fastlog.OK)
     told = "fastlogd_lost_before_receipt_records_total"
     eventually(lambda: daemon.metrics().sum(told, where="client") == lost)
+
+
+def test_what_memory_holds_goes_over_the_socket_when_the_next_daemon_gives_none(daemon: Daemon):
+    """Also one that is kept from reading again and again: what waits then waits in the memory of before."""
+    client = Client(daemon, threads=2, records=30_000, size=500, rate=15_000)
+    eventually(lambda: min(client.returned()) > 2000)
+    daemon.stop()
+    eventually(lambda: min(client.returned()) > 3000)
+    daemon.config["limits"] = {"shared_rings_max": 0}
+    daemon.start()
+    for _ in range(10):
+        daemon.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.1)
+        daemon.process.send_signal(signal.SIGCONT)
+        time.sleep(0.02)
+    result = client.result()
+    assert (result["flushed"], result["closed"], result["dropped"], result["shared"]) == (0, 0, 0, 0)
+    assert fastlog.numbers(daemon) == {0: list(range(1, 30_001)), 1: list(range(1, 30_001))}
+    daemon.quiesce().check_equation()
+    daemon.verify()
 
 
 def test_open_says_why_it_fails_or_waits_for_a_daemon(idle_daemon: Daemon):

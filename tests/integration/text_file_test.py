@@ -3,7 +3,7 @@
 import pathlib
 import subprocess
 
-from support.daemon import eventually
+from support.daemon import Daemon, eventually
 
 
 def lines_when(path: pathlib.Path, count: int) -> list[bytes]:
@@ -82,3 +82,45 @@ def test_a_reload_adds_moves_and_removes_the_text_file(daemon):
         connection.sendall(b"into none\n")
         daemon.quiesce(4)
     assert b"into none" not in other.read_bytes()
+
+
+def test_the_trouble_of_a_text_file_ends_when_a_reload_removes_it(idle_daemon):
+    obstacle = idle_daemon.log_directory / "text.cursor"
+    obstacle.mkdir(parents=True)
+    daemon = idle_daemon.with_text().start()
+    eventually(lambda: daemon.metrics().sum("fastlogd_text_failing") == 1)
+    with daemon.connect() as connection:
+        connection.sendall(b"not in the file\n")
+    daemon.quiesce(1)
+    del daemon.stream["text"]
+    daemon.write_config()
+    eventually(lambda: daemon.metrics().reloads[0] == 1)
+    now = daemon.metrics()
+    assert now.sum("fastlogd_text_failing") == 0 and now.sum("fastlogd_text_lag_bytes") == 0
+
+
+def test_of_two_daemons_with_one_text_file_the_second_waits(idle_daemon, folder):
+    first = idle_daemon.with_text().start()
+    (folder / "b").mkdir()
+    second = Daemon(folder / "b")
+    second.text_path = first.text_path
+    second.with_text().start()
+    try:
+        with first.connect() as to_first, second.connect() as to_second:
+            for number in range(200):
+                to_first.sendall(b"first %d\n" % number)
+                to_second.sendall(b"second %d\n" % number)
+        eventually(lambda: second.metrics().sum("fastlogd_text_failing") == 1)
+        assert "text file" in second.get("/healthz")[1]
+        eventually(lambda: str(first.text_path) in second.stderr())
+        lines = lines_when(first.text_path, 200)
+        assert [line.split(b" ")[-2:] for line in lines] == [[b"first", b"%d" % number] for number in range(200)]
+        second.quiesce(200)
+        assert first.stop() == 0
+        lines = lines_when(first.text_path, 400)
+        assert [line.split(b" ")[-2:] for line in lines[200:]] == [[b"second", b"%d" % number] for number in range(200)]
+        eventually(lambda: second.metrics().sum("fastlogd_text_failing") == 0)
+        assert second.stop() == 0
+    finally:
+        if second.process.poll() is None:
+            second.kill()

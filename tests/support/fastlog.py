@@ -66,9 +66,9 @@ class Log:
         return library().fastlog_write_fields(self.handle, 6, array, ctypes.c_size_t(len(fields)), text,
                                               ctypes.c_size_t(len(text)))
 
-    def reserve(self, room: int) -> tuple[int | None, int]:
+    def reserve(self, room: int, severity: int = 6) -> tuple[int | None, int]:
         result = ctypes.c_int()
-        return library().fastlog_reserve(self.handle, 6, ctypes.c_size_t(room), ctypes.byref(result)), result.value
+        return library().fastlog_reserve(self.handle, severity, ctypes.c_size_t(room), ctypes.byref(result)), result.value
 
     def commit(self, count: int) -> int:
         return library().fastlog_commit(self.handle, ctypes.c_size_t(count))

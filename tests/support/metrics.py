@@ -29,13 +29,14 @@ class Metrics:
 
     received = property(lambda self: self.sum("fastlogd_received_records_total"))
     stored = property(lambda self: self.sum("fastlogd_stored_records_total"))
+    repeated = property(lambda self: self.sum("fastlogd_repeated_records_total"))
     dropped = property(lambda self: self.sum("fastlogd_dropped_records_total"))
     in_flight = property(lambda self: self.sum("fastlogd_in_flight_records"))
     reloads = property(lambda self: (self.sum("fastlogd_config_reload_success_total"),
                                      self.sum("fastlogd_config_reload_failure_total")))
 
     def check_equation(self) -> None:
-        """received = stored + dropped + in_flight, at every scrape."""
-        parts = {"stored": self.stored, "dropped": self.dropped, "in_flight": self.in_flight}
+        """received = stored + repeated + dropped + in_flight, at every scrape."""
+        parts = {"stored": self.stored, "repeated": self.repeated, "dropped": self.dropped, "in_flight": self.in_flight}
         assert self.received == sum(parts.values()), f"received {self.received}, but {parts}"
         assert self.in_flight >= 0
