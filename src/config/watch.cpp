@@ -36,29 +36,43 @@ Result<Watcher> Watcher::create(const std::string& main_path, std::int64_t now_n
 
 void Watcher::on_readable(std::int64_t now_ns) {
   alignas(inotify_event) std::array<char, kReadBytes> buffer;
+  bool changed = false;
   for (int i = 0; i < kReadsMax; ++i) {
     const ssize_t n = ::read(inotify_.get(), buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
-    take_events(buffer.data(), buffer.data() + n, now_ns);
+    if (n <= 0) break;
+    changed |= take_events(buffer.data(), buffer.data() + n, now_ns);
   }
+  if (changed) seen_ = look_at_files(main_path_);
 }
 
-void Watcher::take_events(const char* at, const char* end, std::int64_t now_ns) {
+/// True: one of them says that something may have changed.
+bool Watcher::take_events(const char* at, const char* end, std::int64_t now_ns) {
+  bool changed = false;
   while (static_cast<std::size_t>(end - at) >= sizeof(inotify_event)) {
     inotify_event event{};
     std::memcpy(&event, at, sizeof event);
     at += sizeof event + event.len;
     if ((event.mask & IN_Q_OVERFLOW) != 0) {
-      note_change(now_ns);  // what was lost may have been anything
+      changed = true;  // what was lost may have been anything
       continue;
     }
     // Events of a watch given up earlier, its IN_IGNORED included, say nothing any more.
     const auto watch = watched_.find(event.wd);
     if (watch == watched_.end()) continue;
     if ((event.mask & (IN_IGNORED | IN_UNMOUNT)) != 0) watched_.erase(watch);
-    note_change(now_ns);
+    changed = true;
   }
+  if (changed) note_change(now_ns);
+  return changed;
+}
+
+/// What they look like now is in seen_ afterwards.
+bool Watcher::is_unchanged_since(const std::vector<FileLook>& looks) {
+  auto now = look_at_files(main_path_);
+  const bool unchanged = now == looks;
+  seen_ = std::move(now);
+  return unchanged;
 }
 
 void Watcher::note_change(std::int64_t now_ns) {
@@ -69,10 +83,15 @@ void Watcher::note_change(std::int64_t now_ns) {
 bool Watcher::on_time(std::int64_t now_ns) {
   if (now_ns >= next_look_ns_) {
     next_look_ns_ = now_ns + kLookIntervalNs;
-    if (!first_event_ns_ && look_at_files(main_path_) != looks_) note_change(now_ns);
+    if (!first_event_ns_ && !is_unchanged_since(looks_)) note_change(now_ns);
   }
-  if (!first_event_ns_ || now_ns < std::min(last_event_ns_ + kQuietNs, *first_event_ns_ + kQuietWaitMaxNs)) {
-    return false;
+  if (!first_event_ns_) return false;
+  if (now_ns < *first_event_ns_ + kQuietWaitMaxNs) {
+    if (now_ns < last_event_ns_ + kQuietNs) return false;
+    if (!is_unchanged_since(seen_)) {  // without an event: somebody is in the middle of a write
+      last_event_ns_ = now_ns;
+      return false;
+    }
   }
   first_event_ns_.reset();
   arm(now_ns);
@@ -94,6 +113,7 @@ void Watcher::arm(std::int64_t now_ns) {
     if (again == directories) return;
     directories = std::move(again);
   }
+  seen_ = looks_;
   note_change(now_ns);  // still moving: come back after the quiet time
 }
 

@@ -3,9 +3,10 @@
 // Editors write in place or rename over, Kubernetes swaps a link two directories away, people delete and
 // re-create whole directories. So not files but the directories that hold them, and links to them, are watched, by events
 // that mean "something is finished" (a close after writing, a name that came, went or was exchanged), never
-// IN_MODIFY, which would fire in the middle of a write. What happened is not looked at: after a quiet time
-// everything is resolved and read again. What inotify(7) cannot see (network file systems, a bind mount put
-// on top, a watch it had no memory for) a look by stat(2) finds every few seconds.
+// IN_MODIFY, which would fire in the middle of a write. What happened is not looked at: after a quiet time, in which no
+// file may change its looks either (the event may have been another file's), everything is resolved and read again. What
+// inotify(7) cannot see (network file systems, a bind mount put on top, a watch it had no memory for) a look by stat(2)
+// finds every few seconds.
 #pragma once
 
 #include <cstdint>
@@ -52,8 +53,9 @@ class Watcher {
   Watcher(UniqueFd inotify, std::string main_path)
       : inotify_(std::move(inotify)), main_path_(std::move(main_path)) {}
 
+  [[nodiscard]] bool is_unchanged_since(const std::vector<FileLook>& looks);
   void note_change(std::int64_t now_ns);
-  void take_events(const char* begin, const char* end, std::int64_t now_ns);
+  [[nodiscard]] bool take_events(const char* begin, const char* end, std::int64_t now_ns);
   /// Watches what the path leads through now. A swap meanwhile is caught by resolving again until nothing
   /// moved.
   void arm(std::int64_t now_ns);
@@ -61,8 +63,9 @@ class Watcher {
 
   UniqueFd inotify_;
   std::string main_path_;
-  std::map<int, std::string> watched_;  ///< watch descriptor -> directory
-  std::vector<FileLook> looks_;
+  std::map<int, std::string> watched_;          ///< watch descriptor -> directory
+  std::vector<FileLook> looks_;                 ///< when the files were read last
+  std::vector<FileLook> seen_;                  ///< when the quiet time began
   std::optional<std::int64_t> first_event_ns_;  ///< of the changes not yet acted on
   std::int64_t last_event_ns_ = 0;
   std::int64_t next_look_ns_ = 0;

@@ -71,6 +71,32 @@ TEST_F(WatcherTest, IsNotWokenInTheMiddleOfAWrite) {
   EXPECT_EQ(pass(1000), 1);
 }
 
+TEST_F(WatcherTest, IsNotWokenInTheMiddleOfAWriteByAnotherFile) {
+  start(directory_.write("fastlogd.yaml", "a\n"));
+  directory_.write("draft", "b\n");
+  EXPECT_EQ(pass(50), 0);
+  std::ofstream file(directory_.path("fastlogd.yaml"), std::ios::trunc);
+  EXPECT_EQ(pass(90), 0) << "the draft's quiet time ends";
+  file << "half" << std::flush;
+  EXPECT_EQ(pass(90), 0);
+  file << " and half\n";
+  file.close();
+  EXPECT_EQ(pass(1000), 1);
+}
+
+TEST_F(WatcherTest, AFileThatIsWrittenForEverCannotHoldItOff) {
+  start(directory_.write("fastlogd.yaml", "a\n"));
+  directory_.write("draft", "b\n");
+  std::ofstream file(directory_.path("fastlogd.yaml"), std::ios::app);
+  int reads = 0;
+  for (std::int64_t waited = 0; waited < kQuietWaitMaxNs; waited += 50 * kMs) {
+    EXPECT_EQ(reads, 0);
+    file << "more\n" << std::flush;
+    reads += pass(50);
+  }
+  EXPECT_EQ(reads, 1);
+}
+
 TEST_F(WatcherTest, SeesARenameOver) {
   start(directory_.write("fastlogd.yaml", "a\n"));
   for (int i = 0; i < 3; ++i) {
