@@ -137,6 +137,7 @@ class Appender {
   void report_dropped();
   void report_rest();
   void report_loss(Input& input, std::size_t reason, std::uint64_t count);
+  [[nodiscard]] bool tell(const segment::Gap& gap);
   [[nodiscard]] bool drops_now();
   [[nodiscard]] std::size_t drop_all(Input& input, DropReason reason);
   [[nodiscard]] std::size_t drop_if_so_told();

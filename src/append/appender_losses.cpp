@@ -116,16 +116,22 @@ void Appender::report_rest() {
   }
 }
 
+/// What is lost in front of the ring while the disk is full is told likewise.
+bool Appender::tell(const segment::Gap& gap) {
+  using segment::GapRoom;
+  if (writer_.append_gap(gap, GapRoom::ordinary)) return true;
+  if (roll(segment::OpenReason::roll)) return writer_.append_gap(gap, GapRoom::ordinary);
+  if (gap.count < told_dropped_ || !writer_.append_gap(gap, GapRoom::early)) return false;
+  told_dropped_ += gap.count;
+  return true;
+}
+
 void Appender::report_loss(Input& input, std::size_t reason, std::uint64_t count) {
   const segment::Gap gap{.reason = static_cast<ingress::LossReason>(reason),
                          .count = count,
                          .from_ns = writer_.last_time_ns(),
                          .to_ns = realtime_ns()};
-  using segment::GapRoom;
-  if (!writer_.append_gap(gap, GapRoom::ordinary)) {
-    if (!roll(segment::OpenReason::roll) || !writer_.append_gap(gap, GapRoom::ordinary)) return;
-  }
-  if (!settle()) return;
+  if (!tell(gap) || !settle()) return;
   input.reported[reason] += count;
   partners_.counters.gap_frames.add();
   publish();

@@ -47,8 +47,8 @@ StreamOptions options_in(const TempDirectory& directory, WhenFull when_full = Wh
   return options;
 }
 
-bool eventually(const std::function<bool()>& done) {
-  for (int i = 0; i < 5000 && !done(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+bool eventually(const std::function<bool()>& done, int tries = 5000) {
+  for (int i = 0; i < tries && !done(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   return done();
 }
 
@@ -62,6 +62,7 @@ struct Content {
   std::uint64_t records = 0;
   std::uint64_t lost_full = 0;
   std::uint64_t lost_shutdown = 0;
+  std::uint64_t lost_by_clients = 0;
   bool dense = true;
 };
 
@@ -80,6 +81,8 @@ Content content(const std::string& directory) {
       content.lost_full += item.gap.count;
     } else if (item.gap.reason == ingress::LossReason::shutdown) {
       content.lost_shutdown += item.gap.count;
+    } else if (item.gap.reason == ingress::LossReason::client) {
+      content.lost_by_clients += item.gap.count;
     }
   }
   return content;
@@ -118,6 +121,37 @@ TEST(FullDisk, MakesSendersWaitWithBlockAndLosesNothing) {
   harness.stop();
   EXPECT_EQ(content(options.directory).records, 80U * kPerBlock);
   EXPECT_EQ(dropped(harness, DropReason::segment_full), 0U);
+  expect_sound(options.directory);
+}
+
+// What is lost in front of the ring has no part in the waiting.
+TEST(FullDisk, TellsOfWhatClientsHaveDroppedWhileSendersWait) {
+  const TempDirectory directory;
+  FaultyFileSystem files;
+  const auto options = options_in(directory, WhenFull::block);
+  StoreHarness harness(options, files);
+  harness.define_source(0, {.identifier = "x"});
+  files.fail(Op::allocate, ENOSPC);
+  std::jthread sender([&] { send_blocks(harness, 80); });
+  ASSERT_TRUE(eventually([&] { return harness.store->counters().waits_for_segment.value() > 0; }));
+  Counter& lost = harness.loss.by_reason[static_cast<std::size_t>(ingress::LossReason::client)];
+  const auto told = [&] { return content(options.directory).lost_by_clients; };
+  // One by one: first where records no longer fit, then in the room that is kept for GAPs.
+  std::uint64_t all = 0;
+  do {
+    ASSERT_LT(all, 30U) << "a GAP for as much as all before, or the room for them is soon used up";
+    lost.add(1);
+    ++all;
+  } while (eventually([&] { return told() == all; }, 300));
+  lost.add(1000);
+  all += 1001;
+  EXPECT_TRUE(eventually([&] { return told() == all - 1; }));
+  lost.add(1);
+  files.heal();
+  EXPECT_TRUE(harness.wait_until_stored(80 * kPerBlock));
+  sender.join();
+  harness.stop();
+  EXPECT_EQ(told(), all);
   expect_sound(options.directory);
 }
 
