@@ -89,6 +89,14 @@ std::uint64_t next_id() {
 }
 
 constexpr std::chrono::milliseconds kFirstConnect{2000};
+constexpr std::chrono::milliseconds kFirstConnectOfWhoDrops{100};
+
+/// How long a thread's first call may wait for a daemon that holds its socket and does not answer.
+std::chrono::milliseconds first_connect(const Settings& settings) {
+  if (settings.drops()) return kFirstConnectOfWhoDrops;
+  if (settings.wait_ms_max == 0) return kFirstConnect;
+  return std::min(kFirstConnect, std::chrono::milliseconds(settings.wait_ms_max));
+}
 
 /// Producers whose threads have ended, and whose places this one takes meanwhile.
 class Places {
@@ -139,9 +147,17 @@ Producer* Log::mine_if_any() {
 
 Producer* Log::find_or_make() {
   if (Producer* const found = mine_if_any()) return found;
+  return make(first_connect(settings_));
+}
+
+Producer* Log::open() {
+  return make(kFirstConnect);
+}
+
+Producer* Log::make(std::chrono::milliseconds wait) {
   auto made = std::make_shared<Producer>(settings_);
   Producer* const producer = made.get();
-  producer->connect(std::chrono::steady_clock::now() + kFirstConnect);
+  producer->connect(std::chrono::steady_clock::now() + wait);
   if (!thread_has_ended) make_room_to_hold();  // the rest is done as a whole, or not at all
   const std::lock_guard lock(mutex_);
   forget_drained();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -20,6 +21,8 @@ class Log {
   Log& operator=(const Log&) = delete;
   ~Log();
 
+  /// Makes and connects the one of the thread that opens the log, before any other call. Throws where there is no memory.
+  [[nodiscard]] Producer* open();
   /// The calling thread's, made and connected with its first call. Not null. Throws where there is no memory for it.
   [[nodiscard]] Producer* mine() {
     if (cached_.log == id_) [[likely]]
@@ -55,6 +58,7 @@ class Log {
 
  private:
   Producer* find_or_make();
+  Producer* make(std::chrono::milliseconds wait);
   void forget_drained();
 
   const Settings settings_;

@@ -88,7 +88,7 @@ int fastlog_open(const fastlog_options* options, fastlog_log** log) {
     last_error = wrong;
     if (*wrong != '\0') return FASTLOG_ERROR_ARGUMENT;
     auto made = std::make_unique<fastlog_log>(settings_of(wanted));
-    const std::string& error = made->log.mine()->error();
+    const std::string& error = made->log.open()->error();
     if (!error.empty() && (wanted.flags & FASTLOG_CONNECT_LATER) == 0) {
       last_error = error;
       return FASTLOG_ERROR_NOT_FOUND;

@@ -1,7 +1,9 @@
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <future>
 #include <thread>
+#include <utility>
 
 #include "fake_daemon.hpp"
 
@@ -274,6 +276,20 @@ TEST(TimeLimits, OfACallHoldInTheMiddleOfAMessage) {
   EXPECT_TRUE(in_time) << "nobody reads, and nobody shall wait for that";
   if (!in_time) session.close();
   EXPECT_GT(writing.get(), 30);
+}
+
+TEST(TimeLimits, OfAThreadsFirstCallAreItsLogs) {
+  constexpr std::array<std::pair<std::uint32_t, std::uint32_t>, 2> wanted{{{FASTLOG_DROP, 0}, {0, 50}}};
+  for (const auto& [flags, wait_ms_max] : wanted) {
+    FakeDaemon daemon(FakeDaemon::Begins::later);
+    const LogPtr log = open_log(daemon, flags, wait_ms_max);
+    daemon.listen();  // and nobody accepts
+    std::thread([&] {
+      const auto begin = steady_clock::now();
+      EXPECT_EQ(write(log, "one"), FASTLOG_ERROR_CLOSED);
+      EXPECT_LT(steady_clock::now() - begin, milliseconds(1500)) << flags;
+    }).join();
+  }
 }
 
 TEST(FullRing, RingsForADaemonThatRestsOnceForWhatItGivesBack) {
