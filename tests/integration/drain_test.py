@@ -1,23 +1,15 @@
 """SIGTERM: listeners close first, everything received is stored, the log is sealed, within a bound."""
 
 import os
-import re
 import signal
 import time
 
 import pytest
-from support import fastlog
-from support.daemon import MIB, Daemon, eventually
+from support.daemon import Daemon, eventually
 from support.load import Load, check_exactly_once, numbers
-from support.mounts import small_ext4
+from support.mounts import nearly_full_disk
 
 STATED_BOUND = 10  # fastlogd(8), SIGNALS
-
-
-def last_balance(daemon: Daemon) -> dict[str, int]:
-    """What the daemon said it had done, when it had stopped."""
-    said = daemon.stderr().rsplit("stopped after", 1)[1].splitlines()[0]
-    return {name: int(count) for name, count in re.findall(r"(received|stored|dropped|in flight) (\d+)", said)}
 
 
 def test_everything_received_before_sigterm_is_stored(idle_daemon):
@@ -44,7 +36,7 @@ def test_a_sender_that_never_stops_does_not_hold_the_daemon_up(daemon):
     assert time.monotonic() - started < 10
     for load in loads:
         load.stop()
-    balance = last_balance(daemon)
+    balance = daemon.last_balance()
     assert balance["received"] == balance["stored"] + balance["dropped"] and balance["in flight"] == 0, balance
     assert not os.path.exists(daemon.target("unix-stream").path), "the socket file was to be removed"
     daemon.start()
@@ -64,12 +56,7 @@ def is_held_back(daemon: Daemon, load: Load) -> bool:
 def held_back(idle_daemon):
     """A daemon whose disk is full and whose senders wait: a drain can't come to its end."""
     daemon = idle_daemon
-    with small_ext4(daemon.folder / "disk", 24) as disk:
-        ballast = disk / "ballast"
-        ballast.write_bytes(b"\0" * (6 * MIB))
-        daemon.log_directory = disk / "main"
-        daemon.stream.update(directory=str(daemon.log_directory), when_full="block",
-                             retention={"bytes_max": "1GiB", "keep_free": "0"})
+    with nearly_full_disk(daemon) as ballast:
         daemon.start()
         load = Load(daemon.connect, rate=1e9)
         load.start()
@@ -99,38 +86,10 @@ def test_what_can_not_be_stored_within_the_bound_is_counted(held_back):
     started = time.monotonic()
     assert held_back.stop() == 0
     assert time.monotonic() - started < STATED_BOUND + 5, "and what a loaded machine adds"
-    balance = last_balance(held_back)
+    balance = held_back.last_balance()
     assert balance["received"] == balance["stored"] + balance["dropped"] and balance["in flight"] == 0, balance
     assert balance["dropped"] > 0
     assert len(numbers(b"\n".join(held_back.cat()))) == balance["stored"]
-
-
-def test_what_a_client_still_holds_is_not_counted_lost_and_the_next_daemon_stores_it(idle_daemon):
-    daemon = idle_daemon
-    with small_ext4(daemon.folder / "disk", 24) as disk:
-        ballast = disk / "ballast"
-        ballast.write_bytes(b"\0" * (6 * MIB))
-        daemon.log_directory = disk / "main"
-        daemon.stream.update(directory=str(daemon.log_directory), when_full="block",
-                             retention={"bytes_max": "1GiB", "keep_free": "0"})
-        daemon.start()
-        with fastlog.opened(daemon, flags=fastlog.DROP) as log:
-            while daemon.metrics().sum("fastlogd_disk_full") == 0 or daemon.metrics().in_flight == 0:
-                while log.write(b"x" * 1000) == fastlog.OK:
-                    pass
-                time.sleep(0.05)
-            written = log.counts().written
-            assert daemon.stop() == 0
-            balance = last_balance(daemon)
-            assert balance["dropped"] == 0 and balance["in flight"] > 0, balance
-            ballast.unlink()
-            daemon.start()
-            assert log.flush(timeout_ms=30_000) == fastlog.OK
-            assert log.counts().written == written
-        assert b"shutdown" not in daemon.ctl("gaps", "--json").stdout
-        assert len(daemon.cat()) == written
-        daemon.verify()
-        daemon.kill()
 
 
 def test_sigint_stops_it_too(daemon):

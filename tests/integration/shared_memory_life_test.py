@@ -14,6 +14,7 @@ import pytest
 from support import fastlog
 from support.daemon import Daemon, eventually
 from support.fastlog import Client
+from support.mounts import nearly_full_disk
 
 MAGIC = b"\xf5flog\r\n\0"
 PAGE = 4096
@@ -47,6 +48,29 @@ def test_a_thread_that_ends_leaves_its_records(daemon: Daemon):
         assert log.counts().written == 20
     daemon.quiesce(received=20)
     assert sorted(map(int, daemon.cat())) == list(range(20))
+
+
+def test_what_a_client_still_holds_at_a_stop_is_not_counted_lost_and_the_next_daemon_stores_it(idle_daemon):
+    daemon = idle_daemon
+    with nearly_full_disk(daemon) as ballast:
+        daemon.start()
+        with fastlog.opened(daemon, flags=fastlog.DROP) as log:
+            while daemon.metrics().sum("fastlogd_disk_full") == 0 or daemon.metrics().in_flight == 0:
+                while log.write(b"x" * 1000) == fastlog.OK:
+                    pass
+                time.sleep(0.05)
+            written = log.counts().written
+            assert daemon.stop() == 0
+            balance = daemon.last_balance()
+            assert balance["dropped"] == 0 and balance["in flight"] > 0, balance
+            ballast.unlink()
+            daemon.start()
+            assert log.flush(timeout_ms=30_000) == fastlog.OK
+            assert log.counts().written == written
+        assert b"shutdown" not in daemon.ctl("gaps", "--json").stdout
+        assert len(daemon.cat()) == written
+        daemon.verify()
+        daemon.kill()
 
 
 def test_a_restart_under_load_loses_nothing_and_repeats_nothing(daemon: Daemon):

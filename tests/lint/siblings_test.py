@@ -145,3 +145,12 @@ def test_the_three_that_read_take_the_same_options():
     assert {"-g", "--after-cursor"} <= shared
     for name in ("tail", "cat", "grep"):
         assert not shared - options_of(source_tree.read(f"src/ctl/{name}_command.cpp")), name
+
+
+def test_coverage_runs_tests_that_exist_and_none_that_loads_libfastlog():
+    """A library that is built with a sanitizer can't be loaded into a Python that is not, nor is it built there."""
+    names = re.findall(r"^  (?:local )?tests\+?='\|?([a-z_|]+)'", source_tree.read("dev"), re.MULTILINE)
+    paths = [f"tests/integration/{name}_test.py" for name in "|".join(names).split("|")]
+    assert len(paths) > 10
+    assert not [path for path in paths if not (source_tree.ROOT / path).is_file()]
+    assert not [path for path in paths if re.search(r"support(\.| import )fastlog\b", source_tree.read(path))]

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -156,6 +157,11 @@ class Daemon:
 
     def stderr(self) -> str:
         return self.stderr_path.read_text(errors="replace") if self.stderr_path.exists() else ""
+
+    def last_balance(self) -> dict[str, int]:
+        """What it said it had done, when it had stopped: received, stored, dropped, in flight."""
+        said = self.stderr().rsplit("stopped after", 1)[1].splitlines()[0]
+        return {name: int(count) for name, count in re.findall(r"(received|stored|dropped|in flight) (\d+)", said)}
 
     # Questions.
 

@@ -37,3 +37,16 @@ def small_ext4(at: pathlib.Path, mib: int):
     with mounted(at, "-o", "loop", str(image)) as path:
         yield path
     image.unlink()
+
+
+@contextlib.contextmanager
+def nearly_full_disk(daemon):
+    """The log of a Daemon that is not started yet goes to a disk of 24 MiB, whose end senders have to wait at. Yields a
+    file of 6 MiB on it: who removes it makes room."""
+    with small_ext4(daemon.folder / "disk", 24) as disk:
+        ballast = disk / "ballast"
+        ballast.write_bytes(bytes(6 << 20))
+        daemon.log_directory = disk / "main"
+        daemon.stream.update(directory=str(daemon.log_directory), when_full="block",
+                             retention={"bytes_max": "1GiB", "keep_free": "0"})
+        yield ballast
