@@ -19,7 +19,9 @@ void ClientNumbers::note(const ClientKey& client, std::uint64_t first, std::uint
   auto place = set.end() - 1;
   while (place != set.begin() && (place->last == 0 || place->client != client)) --place;
   if (place->last == 0 || place->client != client) *place = Entry{.client = client};
-  if (first == 1 || place->last == 0 || first > place->last + 1) place->since = first;
+  const bool behind_a_hole = place->last == 0 || first > place->last + 1;
+  const bool reaches_what_is_known = first < place->since && last + 1 >= place->since;
+  if (behind_a_hole || reaches_what_is_known) place->since = first;
   place->last = std::max(place->last, last);
   if (place != set.end() - 1) std::rotate(place, place + 1, set.end());
 }

@@ -287,6 +287,19 @@ TEST(RepeatedNumbers, AreNotWhatComesLateFromAConnectionBefore) {
   EXPECT_EQ(harness.store->counters().stored_records.value(), 40U);
 }
 
+TEST(RepeatedNumbers, AreNotWhatFollowsTheFirstThatComesLate) {
+  const TempDirectory directory;
+  const auto options = options_in(directory);
+  StoreHarness harness(options);
+  harness.define_source(0, {.identifier = "x"});
+  for (const std::uint64_t first : {21U, 1U, 11U}) {
+    harness.numbering = {.client = client(1), .first = first};
+    harness.send(texts("one", first, 10));
+  }
+  EXPECT_TRUE(harness.wait_until_stored(30));
+  EXPECT_EQ(harness.store->counters().repeated_records.value(), 0U);
+}
+
 /// It may be in the log and not on disk: who sends it again and wants it synced is not told so before it is.
 TEST(RepeatedNumbers, AreSyncedIfTheyAreToBe) {
   const TempDirectory directory;

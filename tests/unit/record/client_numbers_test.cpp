@@ -48,6 +48,12 @@ TEST(ClientNumbers, DoNotKnowWhatLiesBeforeAHole) {
   numbers.note(client(2), 5, 6);
   EXPECT_EQ(numbers.known_from(client(2), 4), 0U);
   EXPECT_EQ(numbers.known_from(client(2), 5), 2U);
+  numbers.note(client(3), 21, 30);
+  numbers.note(client(3), 1, 10);  // its first ones, late: what follows them may be later still
+  EXPECT_EQ(numbers.known_from(client(3), 11), 0U);
+  EXPECT_EQ(numbers.known_from(client(3), 21), 10U);
+  numbers.note(client(3), 11, 20);
+  EXPECT_EQ(numbers.known_from(client(3), 11), 20U);
   numbers.forget();
   EXPECT_EQ(numbers.known_from(client(1), 20), 0U);
 }
