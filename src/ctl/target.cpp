@@ -72,8 +72,12 @@ config::Loaded read_config(const TargetOptions& options) {
 
 /// Also for a file that is gone. A daemon that was given a path relative to where it was started may not be found.
 bool is_same_file(const std::string& a, const std::string& b) {
-  std::error_code error;
-  return a == b || fs::weakly_canonical(a, error) == fs::weakly_canonical(b, error);
+  if (a == b) return true;
+  std::error_code error_a;
+  std::error_code error_b;
+  const fs::path real_a = fs::weakly_canonical(a, error_a);
+  const fs::path real_b = fs::weakly_canonical(b, error_b);
+  return !error_a && !error_b && real_a == real_b;
 }
 
 /// What answers where the readable rest of a file says is asked first whether it runs by that file: a rotate must not
