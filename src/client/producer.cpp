@@ -211,7 +211,13 @@ int Producer::send_batch() {
   bool sent = false;
   bool in_time = true;
   {
-    const std::lock_guard sending(sending_);
+    // Another thread's FLUSH may be waiting for room in the socket.
+    const std::unique_lock sending(sending_,
+                                   settings_->drops() ? steady_clock::now() + kToEndAMessage : limit);
+    if (!sending) {
+      buffer_.clear();
+      return too_late;
+    }
     begun = link_.send_some(buffer_);
     if (begun == 0 && settings_->drops()) {
       in_time = false;

@@ -116,9 +116,10 @@ class Producer {
   [[nodiscard]] bool is_drained();
   /// The thread of it has ended. True: the calling one has taken its place, and nobody else does until leave().
   [[nodiscard]] bool take_place();
-  /// The owner ends, or gives the place back.
+  /// The owner ends, or gives the place back. What a signal handler lost in its last call is told.
   void leave() {
     end();
+    tell_dropped();
     owner_.store(std::thread::id());
   }
 

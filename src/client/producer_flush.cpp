@@ -62,7 +62,8 @@ int Producer::flush_once(int level, Deadline deadline) {
   {
     const std::unique_lock sending(sending_, deadline);
     if (!sending) return FASTLOG_ERROR_TIMEOUT;
-    if (!link_.send(message, deadline)) return FASTLOG_ERROR_CLOSED;
+    if (!link_.send(message, deadline))
+      return link_.is_broken() ? FASTLOG_ERROR_CLOSED : FASTLOG_ERROR_TIMEOUT;
   }
   return listen_until(level, number, deadline);
 }
@@ -100,7 +101,9 @@ bool Producer::take_place() {
 
 bool Producer::finish(Deadline deadline) {
   begin(Doing::flush);  // for good
-  while (!holds_nothing()) {
+  while (true) {
+    tell_dropped();
+    if (holds_nothing()) return true;
     const bool gone = !link_ || link_.is_broken();  // while it is there it still reads
     const auto now = steady_clock::now();
     if (gone && connect_again(std::min(deadline, now + milliseconds(200)))) continue;
@@ -111,7 +114,6 @@ bool Producer::finish(Deadline deadline) {
     if (now >= deadline) return !gone && !next_.waits;
     std::this_thread::sleep_for(gone ? kBetweenTries : kBetweenLooks);
   }
-  return true;
 }
 
 /// Both processes have the socket: shutdown() would end the parent's. The memory is unmapped here alone.

@@ -278,6 +278,28 @@ TEST(TimeLimits, OfACallHoldInTheMiddleOfAMessage) {
   EXPECT_GT(writing.get(), 30);
 }
 
+TEST(TimeLimits, HoldBesideAFlushThatFindsNoRoomInTheSocket) {
+  Served client(FASTLOG_DROP, 0);
+  auto& [daemon, session, log] = client;
+  const std::string text(1000, 'x');
+  while (write(log, text) == FASTLOG_OK) {  // nobody reads
+  }
+  EXPECT_EQ(fastlog_flush(log.get(), FASTLOG_STORED, 50), FASTLOG_ERROR_TIMEOUT) << "the daemon is there";
+  auto flushing =
+      std::async(std::launch::async, [&] { return fastlog_flush(log.get(), FASTLOG_STORED, -1); });
+  std::this_thread::sleep_for(milliseconds(100));
+  std::atomic<bool> refused = false;
+  auto watch = std::async(std::launch::async, [&] {
+    for (int i = 0; i < 1000 && !refused; ++i) std::this_thread::sleep_for(milliseconds(10));
+    EXPECT_TRUE(refused) << "nobody reads, and nobody shall wait for that";
+    session.close();  // ends the flush, and with it what waits for it
+  });
+  EXPECT_EQ(write(log, text), FASTLOG_ERROR_FULL);
+  refused = true;
+  watch.get();
+  EXPECT_NE(flushing.get(), FASTLOG_OK);
+}
+
 TEST(TimeLimits, OfAThreadsFirstCallAreItsLogs) {
   constexpr std::array<std::pair<std::uint32_t, std::uint32_t>, 2> wanted{{{FASTLOG_DROP, 0}, {0, 50}}};
   for (const auto& [flags, wait_ms_max] : wanted) {

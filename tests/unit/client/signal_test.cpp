@@ -4,6 +4,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <future>
 #include <thread>
 
@@ -90,6 +91,36 @@ TEST(SignalHandler, WhatIsRefusedDuringAFlushIsToldToTheDaemon) {
   expect_to_end(working);
   EXPECT_EQ(session.told_dropped(), 1U);
   EXPECT_EQ(session.in_memory().size(), 2U);
+}
+
+TEST(SignalHandler, WhatIsRefusedInAThreadsLastCallIsToldToTheDaemon) {
+  FakeDaemon daemon;
+  FakeSession first;
+  FakeSession second;
+  auto serving = std::async(std::launch::async, [&] {
+    for (FakeSession* session : {&first, &second}) {
+      *session = daemon.accept();
+      session->give_memory(kCapacity);
+    }
+  });
+  LogPtr log = open_log(daemon);
+  const Handler handler(log);
+  const auto log_once = [&log] {
+    int result = FASTLOG_OK;
+    char* const room = fastlog_reserve(log.get(), FASTLOG_INFO, 3, &result);
+    ASSERT_NE(room, nullptr);
+    std::memcpy(room, "one", 3);
+    ::raise(SIGUSR1);
+    EXPECT_EQ(fastlog_commit(log.get(), 3), FASTLOG_OK);
+  };
+  log_once();
+  std::thread(log_once).join();
+  serving.get();
+  EXPECT_EQ(handled, 2);
+  EXPECT_EQ(second.told_dropped(), 1U) << "its thread has ended";
+  for (FakeSession* session : {&first, &second}) session->give_back(session->written());
+  log.reset();
+  EXPECT_EQ(first.told_dropped(), 1U) << "its log is closed";
 }
 
 TEST(SignalHandler, FindsItsThreadsRingWholeWhateverItHasInterrupted) {
