@@ -89,6 +89,15 @@ http::Handler reload_handler(const Questions& questions) {
   };
 }
 
+/// A request that had come with the signal is answered behind it, and what it would change is being taken down by then.
+http::Handler unless_stopping(const Questions& questions, http::Handler handler) {
+  return [ready = questions.ready, handler = std::move(handler)](const http::Request& request,
+                                                                 http::Reply reply) {
+    if (!ready()) return reply(refusal(503, "fastlogd is stopping"));
+    handler(request, std::move(reply));
+  };
+}
+
 http::Handler sync_handler(const Questions& questions) {
   return [questions](const http::Request& request, http::Reply reply) {
     const auto name = stream_of(request);
@@ -139,9 +148,9 @@ std::vector<http::Route> control_routes(const Questions& questions) {
   routes.push_back({"GET", "/status", [questions](const http::Request&, const http::Reply& reply) {
                       reply({200, kJson, questions.status()});
                     }});
-  routes.push_back({"POST", "/reload", reload_handler(questions)});
-  routes.push_back({"POST", "/rotate", rotate_handler(questions)});
-  routes.push_back({"POST", "/sync", sync_handler(questions)});
+  routes.push_back({"POST", "/reload", unless_stopping(questions, reload_handler(questions))});
+  routes.push_back({"POST", "/rotate", unless_stopping(questions, rotate_handler(questions))});
+  routes.push_back({"POST", "/sync", unless_stopping(questions, sync_handler(questions))});
   return routes;
 }
 

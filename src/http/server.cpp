@@ -154,6 +154,7 @@ class Session : public std::enable_shared_from_this<Session<Protocol>> {
   void on_read(error_code error) {
     reading_ = false;
     stream_.expires_never();
+    if (!stream_.socket().is_open()) return;  // closed while this was on its way
     if (!error) return route();
     // A peer that is gone or silent gets nothing; one that sends nonsense is told so.
     const bool is_parse_error =

@@ -18,6 +18,7 @@ using ::testing::IsEmpty;
 class ControlRoutes : public ::testing::Test {
  protected:
   ControlRoutes() {
+    questions_.ready = [this] { return ready_; };
     questions_.reload = [this](bool dry_run) {
       done_.emplace_back(dry_run ? "dry run" : "reload");
       return ReloadResult{};
@@ -42,6 +43,7 @@ class ControlRoutes : public ::testing::Test {
     return answer;
   }
 
+  bool ready_ = true;
   Questions questions_;
   std::vector<std::string> done_;
 };
@@ -70,6 +72,14 @@ TEST_F(ControlRoutes, DoNothingWhenTheyDoNotUnderstandEveryWord) {
   for (const char* query : {"name=main", "stream=%4", "stream=a&stream=b"}) {
     EXPECT_EQ(post("/rotate", query).status, 400U) << query;
     EXPECT_EQ(post("/sync", query).status, 400U) << query;
+  }
+  EXPECT_THAT(done_, IsEmpty());
+}
+
+TEST_F(ControlRoutes, ChangeNothingOnceTheStopHasBegun) {
+  ready_ = false;
+  for (const char* path : {"/reload", "/rotate", "/sync"}) {
+    EXPECT_EQ(post(path, "").status, 503U) << path;
   }
   EXPECT_THAT(done_, IsEmpty());
 }
