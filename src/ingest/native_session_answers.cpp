@@ -37,12 +37,14 @@ bool NativeSession::waits_for_progress() const {
 /// Whoever makes us refuse more than it reads is closed: what is dropped must not wait for it.
 void NativeSession::refuse(std::uint64_t first, std::uint64_t last, wire::Refusal why) {
   if (finished()) return;
-  if (!replies_.has_room()) answer();
-  if (!replies_.has_room()) {
-    close(CloseReason::abusive);
-    return;
+  if (!replies_.extend_refusal(first, last, why)) {
+    if (!replies_.has_room()) answer();
+    if (!replies_.has_room()) {
+      close(CloseReason::abusive);
+      return;
+    }
+    replies_.refuse(first, last, why);
   }
-  replies_.refuse(first, last, why);
   counters().refused_records[static_cast<std::size_t>(why) - 1].add(last - first + 1);
 }
 
@@ -138,25 +140,24 @@ void NativeSession::abandon() {
   close(CloseReason::shutdown);
 }
 
-/// Records of the tail, and of what the socket holds: received to be counted, and refused.
+/// Records of the tail, and of what the socket holds: received to be counted, and refused. All of them first: a refusal that
+/// finds no room ends the connection.
 std::uint64_t NativeSession::refuse_unstored() {
-  std::uint64_t lost = 0;
-  const auto take = [&](std::string_view text) {
-    wire::NativeEvent event;
-    std::string_view rest = text;
-    for (; decoder_.next(rest, event); rest.remove_prefix(event.consumed)) {
-      if (event.kind == wire::NativeEvent::Kind::error) return text.size();
-      const bool record = event.kind == wire::NativeEvent::Kind::record;
-      if (!record && event.kind != wire::NativeEvent::Kind::refused) continue;
-      const std::uint64_t number = record ? event.record.number : event.number;
-      refuse(number, number, wire::Refusal::shutting_down);
-      ++lost;
-    }
-    return text.size() - rest.size() + event.consumed;
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  const auto greeted = [this](const wire::NativeHello& hello) { greet(hello); };
+  const auto lost = [&](std::uint64_t number) {
+    if (number <= known_) return;  // it is in the log
+    if (first == 0) first = number;
+    last = number;
   };
   const std::size_t unread = ended_ ? 0 : draining_ ? drain_bytes_left_ : queued_bytes(waiter_.fd());
-  static_cast<void>(take_unread(waiter_.fd(), unread, std::string(tail_.get(), tail_bytes_), take));
-  return lost;
+  static_cast<void>(
+      take_unread(waiter_.fd(), unread, std::string(tail_.get(), tail_bytes_),
+                  [&](std::string_view text) { return count_records(decoder_, text, greeted, lost); }));
+  if (first == 0) return 0;
+  refuse(first, last, wire::Refusal::shutting_down);
+  return last - first + 1;  // a connection's numbers have no holes
 }
 
 void NativeSession::close(CloseReason reason) {

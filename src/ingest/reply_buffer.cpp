@@ -30,12 +30,15 @@ void ReplyBuffer::error(wire::NativeError error, std::string_view text) {
   bytes_ += wire::write_error(room(), error, text);
 }
 
+bool ReplyBuffer::extend_refusal(std::uint64_t first, std::uint64_t last, wire::Refusal why) {
+  if (refused_last_ == 0 || refused_last_ + 1 != first || refusal_ != why) return false;
+  refused_last_ = last;
+  return true;
+}
+
 void ReplyBuffer::refuse(std::uint64_t first, std::uint64_t last, wire::Refusal why) {
+  if (extend_refusal(first, last, why)) return;
   FASTLOGD_CHECK(has_room());
-  if (refused_last_ != 0 && refused_last_ + 1 == first && refusal_ == why) {
-    refused_last_ = last;
-    return;
-  }
   flush_refusal();
   refused_first_ = first;
   refused_last_ = last;

@@ -32,8 +32,11 @@ class ReplyBuffer {
   void pong(std::uint64_t number);
   void no_memory(wire::ShareRefusal why);
   void error(wire::NativeError error, std::string_view text);
-  /// Comes before any acknowledgement that is written later.
+  /// Comes before any acknowledgement that is written later. Needs no room where it adjoins the last one.
   void refuse(std::uint64_t first, std::uint64_t last, wire::Refusal why);
+
+  /// True: it adjoined the refusal that waits, and is told with it.
+  [[nodiscard]] bool extend_refusal(std::uint64_t first, std::uint64_t last, wire::Refusal why);
 
   /// The peer wants to be told of numbers it has not been told of, and there is something new to tell.
   [[nodiscard]] bool is_due(const AckNumbers& reached, const AckNumbers& wanted) const {

@@ -31,6 +31,56 @@ std::uint32_t known_id(std::uint32_t id) {
 
 }  // namespace
 
+/// Counts what nobody will store, of a peer that may not have been asked yet what it speaks.
+class StreamSession::UnstoredMessages {
+ public:
+  explicit UnstoredMessages(StreamSession& session)
+      : session_(session), decoder_(session.thread_.limits().record_bytes_max) {
+    if (session.first_bytes_known_) kind_ = wire::FirstBytes::text;
+  }
+
+  /// How much of `bytes` is done with.
+  std::size_t take(std::string_view bytes) {
+    if (kind_ == wire::FirstBytes::undecided) kind_ = wire::classify_first_bytes(bytes);
+    if (kind_ == wire::FirstBytes::undecided) return 0;
+    if (kind_ == wire::FirstBytes::text) return frame(bytes, &wire::StreamFramer::split);
+    if (kind_ == wire::FirstBytes::native && session_.listener_->takes_native()) return decode(bytes);
+    return bytes.size();  // no records
+  }
+  /// All there were; `rest` is the end.
+  std::uint64_t finish(std::string_view rest) {
+    if (kind_ == wire::FirstBytes::text || kind_ == wire::FirstBytes::undecided)
+      static_cast<void>(frame(rest, &wire::StreamFramer::finish));
+    return count_;
+  }
+
+ private:
+  std::size_t frame(std::string_view bytes, auto split) {
+    std::array<wire::FramedMessage, kFramedAtOnce> messages;
+    for (std::size_t taken = 0;;) {
+      const wire::FrameResult result = (session_.framer_.*split)(bytes.substr(taken), messages);
+      count_ += result.messages;
+      taken += result.consumed;
+      if (result.error != wire::FrameError::none) return bytes.size();
+      if (result.consumed == 0 || taken == bytes.size()) return taken;
+    }
+  }
+  std::size_t decode(std::string_view bytes) {
+    const auto greeted = [this](const wire::NativeHello& hello) {
+      known_ = session_.thread_.known_number(*session_.listener_,
+                                             {.id = hello.client, .uid = session_.origin_.attested.uid});
+    };
+    return count_records(decoder_, bytes, greeted,
+                         [this](std::uint64_t number) { count_ += number > known_ ? 1 : 0; });
+  }
+
+  StreamSession& session_;
+  wire::FirstBytes kind_ = wire::FirstBytes::undecided;
+  wire::NativeDecoder decoder_;
+  std::uint64_t known_ = 0;
+  std::uint64_t count_ = 0;
+};
+
 StreamSession::StreamSession(IoThread& thread, ListenerPtr listener, UniqueFd fd)
     : Channel(thread, std::move(listener), std::move(fd)),
       framer_(listener_->framing(), thread.limits().record_bytes_max) {
@@ -284,23 +334,11 @@ void StreamSession::abandon() {
 
 /// Messages of the tail, and of what the socket holds.
 std::uint64_t StreamSession::count_unstored() {
-  std::array<wire::FramedMessage, kFramedAtOnce> messages;
-  std::uint64_t count = 0;
-  const auto take = [&](std::string_view text, auto split) {
-    for (std::size_t taken = 0;;) {
-      const wire::FrameResult result = (framer_.*split)(text.substr(taken), messages);
-      count += result.messages;
-      taken += result.consumed;
-      if (result.error != wire::FrameError::none) return text.size();
-      if (result.consumed == 0 || taken == text.size()) return taken;
-    }
-  };
   const std::size_t unread = ended_ ? 0 : draining_ ? drain_bytes_left_ : queued_bytes(waiter_.fd());
-  const std::string rest =
-      take_unread(waiter_.fd(), unread, std::string(tail_.get(), tail_bytes_),
-                  [&](std::string_view text) { return take(text, &wire::StreamFramer::split); });
-  static_cast<void>(take(rest, &wire::StreamFramer::finish));
-  return count;
+  UnstoredMessages messages(*this);
+  const std::string rest = take_unread(waiter_.fd(), unread, std::string(tail_.get(), tail_bytes_),
+                                       [&](std::string_view text) { return messages.take(text); });
+  return messages.finish(rest);
 }
 
 void StreamSession::close(CloseReason reason) {

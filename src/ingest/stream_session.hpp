@@ -31,6 +31,8 @@ class StreamSession final : public Channel {
   [[nodiscard]] Kind kind() const override { return Kind::connection; }
 
  private:
+  class UnstoredMessages;
+
   enum class Progress : std::uint8_t { read, drained, paused, finished };
   enum class BlockEnd : std::uint8_t { all_framed, block_full, bad_framing };
 

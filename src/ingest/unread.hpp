@@ -8,8 +8,10 @@
 #include <cerrno>
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "base/limits.hpp"
+#include "wire/native.hpp"
 
 namespace fastlogd::ingest {
 
@@ -35,6 +37,21 @@ template <class Take>
     if (n <= 0) return text;
     bytes_max -= static_cast<std::size_t>(n);
   }
+}
+
+/// Of a native peer's bytes: calls `greeted(hello)` and, for each record, `lost(number)`. Returns how many bytes are done with.
+template <class Greeted, class Lost>
+std::size_t count_records(wire::NativeDecoder& decoder, std::string_view text, Greeted greeted, Lost lost) {
+  using Kind = wire::NativeEvent::Kind;
+  wire::NativeEvent event;
+  std::string_view rest = text;
+  for (; decoder.next(rest, event); rest.remove_prefix(event.consumed)) {
+    if (event.kind == Kind::error) return text.size();
+    if (event.kind == Kind::hello) greeted(event.hello);
+    if (event.kind == Kind::record) lost(event.record.number);
+    if (event.kind == Kind::refused) lost(event.number);
+  }
+  return text.size() - rest.size() + event.consumed;
 }
 
 }  // namespace fastlogd::ingest

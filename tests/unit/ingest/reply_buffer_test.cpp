@@ -49,6 +49,23 @@ class ReplyBufferTest : public testing::Test {
   ReplyBuffer replies_;
 };
 
+TEST_F(ReplyBufferTest, ARefusalGrowsWhereThereIsNoRoomForAnotherOne) {
+  fill();
+  std::uint64_t number = 1;
+  for (; replies_.has_room(); number += 2) replies_.refuse(number, number, Refusal::too_large);
+  EXPECT_FALSE(replies_.extend_refusal(number, number, Refusal::too_large)) << "there is a number between";
+  EXPECT_FALSE(replies_.extend_refusal(number - 1, number - 1, Refusal::malformed));
+  for (int i = 0; i < 1000; ++i, ++number) replies_.refuse(number - 1, number - 1, Refusal::too_large);
+  std::string noise(1 << 20, '\0');
+  while (::recv(client_.get(), noise.data(), noise.size(), MSG_DONTWAIT) > 0) {
+  }
+  EXPECT_NE(replies_.send(daemon_.get(), 1), ReplyBuffer::Sent::nobody_listens);
+  EXPECT_EQ(replies_.send(daemon_.get(), 1), ReplyBuffer::Sent::all);
+  const auto all = heard();
+  ASSERT_FALSE(all.empty());
+  EXPECT_EQ(all.back().last, number - 2);
+}
+
 TEST_F(ReplyBufferTest, WritesRefusalsBeforeTheAcknowledgementThatPassesThem) {
   replies_.refuse(3, 3, Refusal::too_large);
   replies_.refuse(4, 6, Refusal::too_large);

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include "fixture.hpp"
+#include "wire/native_client.hpp"
 
 namespace fastlogd::ingest {
 namespace {
@@ -139,6 +140,34 @@ TEST_F(Stop, CountsAsDroppedWhatASocketHeldWhenTheTimeWasOver) {
   const auto dropped = sum("app", [&](const auto& c) { return c.dropped_records[shutdown].value(); });
   EXPECT_GT(dropped, 1000U);
   EXPECT_EQ(collector_->count() + dropped, sent);
+}
+
+/// Nobody has asked them yet what they speak.
+TEST_F(Stop, CountsTheRecordsOfPeersThatWereNeverReadByWhatTheySpeak) {
+  run(standard_listeners(), IoOptions{.threads = 1, .ring_bytes = limits::kRingBytesMin});
+  collector_->pause(true);
+  const UniqueFd filling = stream();
+  const std::uint64_t lines = fill_with_lines(filling);
+  std::string bytes;
+  wire::append_hello(bytes, 1, "app", "", {});
+  wire::append_share(bytes, 1 << 20);
+  const UniqueFd shares = stream();
+  ASSERT_TRUE(send_all(shares, bytes));
+  bytes.clear();
+  wire::append_hello(bytes, 1, "app", "", {});
+  wire::NativeBatch batch(bytes, 1, wire::Wanted::none);
+  for (int i = 0; i < 100; ++i) batch.add({.text = "\n"});
+  batch.finish();
+  const UniqueFd sends_records = stream();
+  ASSERT_TRUE(send_all(sends_records, bytes));
+  const UniqueFd speaks_tls = stream();
+  ASSERT_TRUE(send_all(speaks_tls, std::string("\x16\x03\x01\x00\xc8\x01\n\n\n", 9)));
+  ASSERT_TRUE(eventually([&] { return front_end_->open_connections() == 4; }));
+  EXPECT_FALSE(front_end_->stop(std::chrono::milliseconds(100)));
+  collector_->finish();
+  const auto shutdown = static_cast<std::size_t>(DropReason::shutdown);
+  const auto dropped = sum("app", [&](const auto& c) { return c.dropped_records[shutdown].value(); });
+  EXPECT_EQ(collector_->count() + dropped, lines + 100);
 }
 
 }  // namespace
