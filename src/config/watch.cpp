@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint32_t kEvents =
     IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_ONLYDIR;
-constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr std::size_t kReadBytes = std::size_t{16} * 1024;
 constexpr int kReadsMax = 1024;  // of one call; what is left makes fd() readable again
 constexpr int kResolveMax = 8;
 
@@ -137,6 +137,7 @@ void Watcher::watch_exactly(const std::set<std::string>& directories) {
 
 std::vector<std::string> Watcher::directories() const {
   std::vector<std::string> names;
+  names.reserve(watched_.size());
   for (const auto& [watch, directory] : watched_) names.push_back(directory);
   std::ranges::sort(names);
   return names;
