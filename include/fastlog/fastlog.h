@@ -112,7 +112,8 @@ enum fastlog_level {
 };
 
 /* Waits until everything has reached `level` whose call had returned before, of all threads. `timeout_ms` negative: no
- * limit. FASTLOG_ERROR_TIMEOUT; FASTLOG_ERROR_REFUSED: the daemon has refused some of it since the last flush;
+ * limit. FASTLOG_ERROR_TIMEOUT; FASTLOG_ERROR_REFUSED: since the last flush the daemon has refused some of it, or a
+ * connection without shared memory broke and nobody knows what became of what was on its way;
  * FASTLOG_ERROR_FULL: the thread has reserved and neither committed nor cancelled;
  * FASTLOG_ERROR_CLOSED: the daemon could not be reached by this thread, or another thread has not reached it again. */
 FASTLOG_API int fastlog_flush(struct fastlog_log* log, int level, int timeout_ms);

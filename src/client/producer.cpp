@@ -48,6 +48,7 @@ bool Producer::open_link(Deadline deadline) {
     return false;
   }
   error_.clear();
+  if (where_ == Where::socket && stored_ + 1 < first) unconfirmed_ = true;
   stored_ = synced_ = first - 1;  // the protocol's first values
   take(std::move(*link));
   return true;

@@ -191,6 +191,7 @@ class Producer {
   [[nodiscard]] int flush_as_owner(int level, Deadline deadline);
   [[nodiscard]] int flush_once(int level, Deadline deadline);
   [[nodiscard]] int listen_until(int level, std::uint64_t number, Deadline deadline);
+  [[nodiscard]] int confirm();
   [[nodiscard]] bool holds_nothing() const {
     return where_ != Where::shared || ring_.read() == ring_.written();
   }
@@ -224,6 +225,7 @@ class Producer {
   Link link_;
   std::uint64_t stored_ = 0;  ///< as this link's daemon has said
   std::uint64_t synced_ = 0;
+  bool unconfirmed_ = false;   ///< a socket broke, and nobody has said that all it had taken is stored
   ring::SharedMemory memory_;  ///< behind ring_
   /// Of a link that has not got all yet of what the ring holds.
   struct Next {

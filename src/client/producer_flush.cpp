@@ -1,5 +1,6 @@
 // How a producer waits for what it has written, and how it ends.
 #include <algorithm>
+#include <utility>
 
 #include "client/producer.hpp"
 
@@ -50,7 +51,7 @@ int Producer::flush_once(int level, Deadline deadline) {
     if (handed == Handed::broken) return FASTLOG_ERROR_CLOSED;
   }
   if (level != FASTLOG_ACCEPTED && number <= (level == FASTLOG_SYNCED ? synced_ : stored_)) {
-    return FASTLOG_OK;  // nobody says it twice
+    return confirm();  // nobody says it twice
   }
   std::string message;
   if (level == FASTLOG_ACCEPTED) {
@@ -84,8 +85,15 @@ int Producer::listen_until(int level, std::uint64_t number, Deadline deadline) {
                           ? reply.type == wire::NativeType::pong && reply.number == kPing
                       : level == FASTLOG_STORED ? stored_ >= number
                                                 : synced_ >= number;
-    if (done) return refused ? FASTLOG_ERROR_REFUSED : FASTLOG_OK;
+    if (!done) continue;
+    const int confirmed = level == FASTLOG_ACCEPTED ? FASTLOG_OK : confirm();
+    return refused ? FASTLOG_ERROR_REFUSED : confirmed;
   }
+}
+
+/// With the lock. What was on its way over a socket when its connection broke may be in the log or lost: said once.
+int Producer::confirm() {
+  return std::exchange(unconfirmed_, false) ? FASTLOG_ERROR_REFUSED : FASTLOG_OK;
 }
 
 bool Producer::is_drained() {

@@ -251,6 +251,23 @@ TEST(HandOver, WhatWasDroppedAndNotHeardOfIsToldToTheNextDaemon) {
   EXPECT_GE(next.told_dropped(), 7U);
 }
 
+TEST(Socket, AFlushDoesNotSpeakForWhatWasOnItsWayWhenTheConnectionBroke) {
+  Served client(0, 0);
+  auto& [daemon, session, log] = client;
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(write(log, "into the socket"), FASTLOG_OK);
+  session.close();
+  FakeSession next;
+  auto serving = std::async(std::launch::async, [&] {
+    next = daemon.accept();
+    next.refuse_memory();
+    EXPECT_TRUE(next.read_until_asked());
+  });
+  EXPECT_EQ(fastlog_flush(log.get(), FASTLOG_STORED, 10000), FASTLOG_ERROR_REFUSED);
+  EXPECT_EQ(write(log, "this one"), FASTLOG_OK);
+  EXPECT_EQ(fastlog_flush(log.get(), FASTLOG_STORED, 10000), FASTLOG_OK) << "said once";
+  serving.get();
+}
+
 TEST(TimeLimits, OfAFlushHoldsWhileAnotherThreadsFlushWaitsForEver) {
   Served client;
   auto& [daemon, session, log] = client;
