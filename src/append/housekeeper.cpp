@@ -197,7 +197,10 @@ bool Housekeeper::make_room(const Error& error, const StreamOptions& options) {
 bool Housekeeper::may_delete(const StreamOptions& options) const {
   if (options.when_full != WhenFull::delete_oldest) return false;
   const bool first = partners_.live.size() == 0;
-  return first || (partners_.supply.empty() && partners_.counters.stored_records.value() > 0);
+  const AppendCounters& counters = partners_.counters;
+  const bool wanted =
+      counters.stored_records.value() > 0 || counters.store_failed.load(std::memory_order_relaxed);
+  return first || (partners_.supply.empty() && wanted);
 }
 
 void Housekeeper::seal_retired() {

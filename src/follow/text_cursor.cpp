@@ -41,21 +41,24 @@ Result<CursorFile> CursorFile::open(const std::string& path, FileSystem& files) 
   auto fd = files.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, kMode);
   if (!fd) return fd.error();
   CursorFile file(std::move(*fd), files);
-  file.load_slot(0);
-  file.load_slot(1);
+  for (const unsigned slot : {0U, 1U}) {
+    if (auto loaded = file.load_slot(slot); !loaded) return loaded.error();
+  }
   return file;
 }
 
-void CursorFile::load_slot(unsigned slot) {
+/// An error says nothing of what is there: taken for no cursor, it would begin the text file anew.
+Result<> CursorFile::load_slot(unsigned slot) {
   std::array<std::byte, kSlotBytes> bytes{};
   const auto read = files_->read_at(fd_.get(), bytes, slot * kSlotBytes);
-  if (!read || *read < sizeof(SlotHeader)) return;
+  if (!read) return read.error();
+  if (*read < sizeof(SlotHeader)) return {};
   SlotHeader header;
   std::memcpy(&header, bytes.data(), sizeof header);
-  if (header.magic != kMagic || header.generation <= generation_) return;
-  if (header.path_bytes > *read - sizeof header) return;
+  if (header.magic != kMagic || header.generation <= generation_) return {};
+  if (header.path_bytes > *read - sizeof header) return {};
   const std::span path = std::span<const std::byte>(bytes).subspan(sizeof header, header.path_bytes);
-  if (checksum_of(header, path) != header.checksum) return;
+  if (checksum_of(header, path) != header.checksum) return {};
   generation_ = header.generation;
   cursor_ = TextCursor{LogPosition{header.position},
                        Sequence{header.sequence},
@@ -63,6 +66,7 @@ void CursorFile::load_slot(unsigned slot) {
                        header.inode,
                        header.length,
                        std::string(reinterpret_cast<const char*>(path.data()), path.size())};
+  return {};
 }
 
 Result<> CursorFile::save(const TextCursor& cursor) {

@@ -39,7 +39,7 @@ class CursorFile {
 
  private:
   CursorFile(UniqueFd fd, FileSystem& files) : fd_(std::move(fd)), files_(&files) {}
-  void load_slot(unsigned slot);
+  [[nodiscard]] Result<> load_slot(unsigned slot);
 
   UniqueFd fd_;
   FileSystem* files_;

@@ -73,6 +73,7 @@ Result<std::optional<TextFile>> TextWriter::find_file(const TextCursor& cursor,
     for (unsigned number = 0; number <= options.keep + 1; ++number) {
       const std::string path = number == 0 ? base : rotated_name(base, number);
       const auto status = files_->status(path);
+      if (!status && may_pass(status.error())) return status.error();
       if (!status || status->st_ino != cursor.inode) continue;
       auto opened = TextFile::open(path, false, *files_);
       if (!opened && may_pass(opened.error())) return opened.error();
@@ -120,7 +121,12 @@ bool TextWriter::skip_what_is_there(const TextCursor& cursor) {
       report(read_errors_, "reading the log failed", source_->error());
       return false;
     }
-    if (batch_.empty() || !step_over_equal_bytes()) {
+    const auto equal = batch_.empty() ? Result<bool>(false) : step_over_equal_bytes();
+    if (!equal) {
+      report(read_errors_, "reading the text file failed", equal.error());
+      return false;
+    }
+    if (!*equal) {
       continue_behind_foreign_text();
       return true;
     }
@@ -131,12 +137,13 @@ bool TextWriter::skip_what_is_there(const TextCursor& cursor) {
 
 /// Compares the rest of the batch with the file behind expected_length_ and moves both behind what is equal.
 /// False if there is a difference before either of them ends.
-bool TextWriter::step_over_equal_bytes() {
+Result<bool> TextWriter::step_over_equal_bytes() {
   const std::uint64_t bytes =
       std::min<std::uint64_t>(batch_.size() - done_, file_->length() - expected_length_);
   std::vector<char> there(static_cast<std::size_t>(bytes));
   const auto read = file_->read_at(there, expected_length_);
-  there.resize(read ? *read : 0);
+  if (!read) return read.error();
+  there.resize(*read);
   const auto difference = std::mismatch(there.begin(), there.end(), batch_.data() + done_).first;
   const auto equal = static_cast<std::size_t>(difference - there.begin());
   expected_length_ += equal;

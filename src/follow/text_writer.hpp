@@ -66,7 +66,7 @@ class TextWriter {
                                                           const TextFileOptions& options) const;
   [[nodiscard]] bool find_place(const TextCursor& cursor);
   [[nodiscard]] bool skip_what_is_there(const TextCursor& cursor);
-  [[nodiscard]] bool step_over_equal_bytes();
+  [[nodiscard]] Result<bool> step_over_equal_bytes();
   void continue_behind_foreign_text();
   void continue_on_a_line_of_its_own();
 

@@ -161,5 +161,42 @@ TEST_F(TextWriterTest, TriesAgainWhereTheFileCannotBeOpenedAtTheStart) {
   EXPECT_EQ(contents(options_.path), joined(lines));
 }
 
+TEST_F(TextWriterTest, TriesAgainWhereAnyReadFailsOnceAtTheStart) {
+  class OneFails : public fastlogd::test::PassingFileSystem {
+    Result<std::size_t> read_at(int fd, std::span<std::byte> into, std::uint64_t offset) override {
+      if (calls_left-- == 0) return Error{std::make_error_code(std::errc::io_error), "read"};
+      return PassingFileSystem::read_at(fd, into, offset);
+    }
+    Result<struct stat> status(const std::string& path) override {
+      if (calls_left-- == 0) return Error{std::make_error_code(std::errc::io_error), path};
+      return PassingFileSystem::status(path);
+    }
+
+   public:
+    int calls_left = 0;
+  };
+  const auto lines = numbered_lines(10);
+  int failing = 0;
+  for (bool any = true; any; ++failing) {
+    std::filesystem::remove(options_.path);
+    std::filesystem::remove(directory_ / "text.cursor");
+    {
+      FakeSource source(lines);
+      source.publish(4);
+      TextWriter before = writer(source);
+      ASSERT_TRUE(drain(before));
+    }
+    std::ofstream(options_.path, std::ios::app) << lines[4] << lines[5].substr(0, 4);
+    OneFails files;
+    files.calls_left = failing;
+    FakeSource source(lines);
+    TextWriter next = writer(source, files);
+    ASSERT_TRUE(drain(next)) << failing;
+    ASSERT_EQ(contents(options_.path), joined(lines)) << failing;
+    any = files.calls_left < 0;
+  }
+  EXPECT_GT(failing, 4);
+}
+
 }  // namespace
 }  // namespace fastlogd::follow::test
