@@ -1,7 +1,10 @@
 #include "append/stream_store.hpp"
 
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -48,6 +51,11 @@ std::vector<std::string> read_all(LogReader& reader) {
     if (item.kind == LogItem::Kind::record) messages.emplace_back(item.record.message());
   }
   return messages;
+}
+
+bool eventually(const std::function<bool()>& done, int tries = 5000) {
+  for (int i = 0; i < tries && !done(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  return done();
 }
 
 void expect_sound(const std::string& directory) {
@@ -288,7 +296,8 @@ TEST_P(DiskTrouble, AtTheTextOfLockIsNoReasonNotToStart) {
     }
     files.heal();
     ASSERT_TRUE(harness.wait_until_stored(100));
-    EXPECT_TRUE(segment::ControlReader::open(options.directory).has_value());
+    // A moment behind the segment that the records are in.
+    EXPECT_TRUE(eventually([&] { return segment::ControlReader::open(options.directory).has_value(); }));
     EXPECT_EQ(segment::look_at_lock(options.directory).log_uuid, harness.store->recovery().log_uuid);
     harness.stop();
     expect_sound(options.directory);
