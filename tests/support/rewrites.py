@@ -1,5 +1,6 @@
 """The ways a configuration file gets new content: an editor in place, an editor by rename, an orchestrator by symlink."""
 
+import json
 import os
 import time
 
@@ -35,4 +36,4 @@ WAYS = (in_place, rename_over, symlink_swap)
 
 def text_of(daemon: Daemon) -> str:
     """What daemon.config would be as a file."""
-    return daemon.write_config(daemon.folder / "draft").read_text()
+    return json.dumps(daemon.config, indent=2) + "\n"
