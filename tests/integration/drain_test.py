@@ -19,10 +19,10 @@ def test_everything_received_before_sigterm_is_stored(idle_daemon):
     load.finish()
     started = time.monotonic()
     assert daemon.stop() == 0
-    assert time.monotonic() - started < STATED_BOUND + 5, "and what a loaded machine adds"
+    assert time.monotonic() - started < STATED_BOUND
     daemon.start()
     check_exactly_once(b"\n".join(daemon.cat()), 400_000)
-    eventually(lambda: daemon.text_path.read_bytes().count(b"\n") == 400_000, 60)
+    eventually(lambda: daemon.text_path.read_bytes().count(b"\n") == 400_000)
     daemon.verify()
 
 
@@ -33,7 +33,7 @@ def test_a_sender_that_never_stops_does_not_hold_the_daemon_up(daemon):
     eventually(lambda: daemon.metrics().stored > 20_000)
     started = time.monotonic()
     assert daemon.stop(20) == 0
-    assert time.monotonic() - started < STATED_BOUND + 5, "and what a loaded machine adds"
+    assert time.monotonic() - started < STATED_BOUND
     for load in loads:
         load.stop()
     balance = daemon.last_balance()
@@ -49,7 +49,8 @@ def test_a_sender_that_never_stops_does_not_hold_the_daemon_up(daemon):
 def is_held_back(daemon: Daemon, load: Load) -> bool:
     before = load.sent, daemon.metrics().stored
     time.sleep(0.3)
-    return (load.sent, daemon.metrics().stored) == before and daemon.metrics().in_flight > 0 and daemon.metrics().sum("fastlogd_disk_full") == 1
+    now = daemon.metrics()
+    return (load.sent, now.stored) == before and now.in_flight > 0 and now.sum("fastlogd_disk_full") == 1
 
 
 @pytest.fixture

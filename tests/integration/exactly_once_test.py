@@ -11,7 +11,7 @@ import time
 
 import pytest
 from support import fastlog
-from support.daemon import Daemon, eventually
+from support.daemon import Daemon
 from support.fastlog import Client
 from support.native_client import NativeClient
 from support.native_sender import NativeSender
@@ -68,7 +68,7 @@ def test_every_record_is_there_once_and_in_order(idle_daemon: Daemon, ends, writ
     senders = senders_of(daemon)
     for sender in senders:
         sender.start()
-    eventually(lambda: all(count > 0 for client in clients for count in client.returned()), 60)  # who has reached no daemon yet drops
+    fastlog.wait_until_all_log(*clients)
     for _ in range(ROUNDS):
         time.sleep(chance.uniform(0.02, 0.3))
         ends(daemon, chance)

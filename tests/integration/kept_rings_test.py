@@ -95,7 +95,7 @@ def test_a_client_that_lives_finds_its_records_stored_once_and_in_order(daemon: 
     moments = random.Random(seed)
     clients = [Client(daemon, threads=2, records=records, size=200, rate=rate)
                for records, rate in ((0, 0), (0, 3000))]
-    eventually(lambda: all(count > 0 for client in clients for count in client.returned()), 60)  # who has reached no daemon yet drops
+    fastlog.wait_until_all_log(*clients)
     for number in range(ROUNDS):
         time.sleep(0.1 + moments.random() * 0.3)
         if number % 2:

@@ -95,7 +95,7 @@ def test_a_killed_daemon_loses_nothing_and_repeats_nothing(daemon: Daemon):
     moments = random.Random(seed)
     # As fast as they can: what the daemon has copied and not yet published is what a kill could take.
     client = Client(daemon, threads=2, records=600_000, size=400)
-    eventually(lambda: all(count > 0 for count in client.returned()), 60)  # who has reached no daemon yet drops
+    fastlog.wait_until_all_log(client)
     for _ in range(4):
         time.sleep(0.05 + moments.random() * 0.15)
         daemon.kill()

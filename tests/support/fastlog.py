@@ -11,7 +11,7 @@ import struct
 import subprocess
 import tempfile
 
-from support.daemon import BIN, Daemon
+from support.daemon import BIN, Daemon, eventually
 from support.source_tree import ROOT
 
 LIBRARY = BIN.parent / "lib" / "libfastlog.so"
@@ -140,3 +140,8 @@ def numbers(daemon: Daemon) -> dict[int, list[int]]:
         if match := re.match(rb"(\d+):(\d+) ", message):
             found.setdefault(int(match[1]), []).append(int(match[2]))
     return found
+
+
+def wait_until_all_log(*clients: Client) -> None:
+    """Until each thread has logged something: one that has reached no daemon yet drops, and that is no fault."""
+    eventually(lambda: all(count > 0 for client in clients for count in client.returned()), 60)
