@@ -16,6 +16,14 @@ bool exists(const std::string& path, FileSystem& files) {
   return files.status(path).has_value();
 }
 
+/// The whole file, for this open description.
+bool set_lock(int fd, short type) {
+  struct flock whole{};
+  whole.l_type = type;
+  whole.l_whence = SEEK_SET;
+  return ::fcntl(fd, F_OFD_SETLK, &whole) == 0;
+}
+
 }  // namespace
 
 Result<TextFile> TextFile::open(const std::string& path, bool create, FileSystem& files) {
@@ -39,17 +47,20 @@ Result<TextFile> TextFile::open(const std::string& path, bool create, FileSystem
 }
 
 Result<> TextFile::lock() {
-  struct flock whole{};
-  whole.l_type = F_WRLCK;
-  whole.l_whence = SEEK_SET;
-  if (::fcntl(fd_.get(), F_OFD_SETLK, &whole) != 0 && (errno == EAGAIN || errno == EACCES)) {
+  if (!set_lock(fd_.get(), F_WRLCK) && (errno == EAGAIN || errno == EACCES)) {
     return Error{std::make_error_code(std::errc::device_or_resource_busy),
                  "text file " + path_ + " is being written by another fastlogd"};
   }
   struct stat info{};
   if (::fstat(fd_.get(), &info) != 0) return errno_error("fstat " + path_);
   length_ = static_cast<std::uint64_t>(info.st_size);  // whoever had the lock wrote until now
+  locked_ = true;
   return {};
+}
+
+void TextFile::unlock() {
+  (void)set_lock(fd_.get(), F_UNLCK);
+  locked_ = false;
 }
 
 Result<std::size_t> TextFile::append(std::span<const char> bytes) {

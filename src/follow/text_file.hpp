@@ -22,6 +22,9 @@ class TextFile {
   /// Keeps other daemons from writing it, for as long as it is open. Fails with device_or_resource_busy where one does,
   /// or where it is open and locked a second time. A file system without locks has none. Takes the length anew.
   [[nodiscard]] Result<> lock();
+  /// For another one who waits for this file. Not to be appended to before the next lock().
+  void unlock();
+  [[nodiscard]] bool is_locked() const { return locked_; }
 
   /// One write(2); returns the bytes that were written, which may be fewer.
   [[nodiscard]] Result<std::size_t> append(std::span<const char> bytes);
@@ -52,6 +55,7 @@ class TextFile {
   std::uint64_t device_ = 0;
   std::uint64_t inode_ = 0;
   std::uint64_t length_ = 0;
+  bool locked_ = false;
 };
 
 /// "path.3"

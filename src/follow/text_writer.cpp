@@ -67,7 +67,7 @@ void TextWriter::finish_batch() {
 
 /// Makes sure the open file is the one the options name and that the cursor names it too.
 bool TextWriter::choose_file(const TextFileOptions& options) {
-  if (file_->path() != options.path || file_->look_up() != TextFile::Name::ours) {
+  if (file_->path() != options.path || file_->look_up() != TextFile::Name::ours || !file_->is_locked()) {
     if (!open_file(options.path)) return false;
   }
   if (file_->length() != expected_length_) {  // truncated or appended to by somebody else
@@ -83,15 +83,16 @@ bool TextWriter::open_file(const std::string& path) {
     report(open_errors_, "can't open the text file", opened.error());
     return false;
   }
-  if (file_ && file_->is_same_file(*opened)) {  // it has another name now; its lock would refuse us
-    file_->set_path(path);
-    (void)file_->look_up();
-  } else if (auto locked = opened->lock(); !locked) {
+  const bool is_open =
+      file_ && file_->is_same_file(*opened);  // perhaps under another name; our lock would refuse us
+  TextFile& next = is_open ? *file_ : *opened;
+  next.set_path(path);
+  if (auto locked = next.lock(); !locked) {
     report(open_errors_, "can't write the text file", locked.error());
+    if (file_) file_->unlock();  // who writes that one may be waiting for the one that is left here
     return false;
-  } else {
-    file_ = std::move(*opened);
   }
+  if (!is_open) file_ = std::move(*opened);
   continue_on_a_line_of_its_own();  // a power loss may have torn the last one that is there
   return true;
 }
@@ -102,7 +103,7 @@ void TextWriter::rotate_if_due(const TextFileOptions& options) {
   const bool large = options.rotate_bytes > 0 && file_->length() >= options.rotate_bytes;
   if (!large && !rotation_requested_) return;
   // What the stored cursor names must be what is renamed.
-  if (file_->path() != options.path || !cursor_holds_) return;
+  if (file_->path() != options.path || !file_->is_locked() || !cursor_holds_) return;
   const std::int64_t now = clock_();
   if (now - last_rotation_ns_ < kRotationIntervalNs || now < no_rotation_before_ns_) return;
   if (file_->look_up() != TextFile::Name::ours || file_->length() != expected_length_) return;

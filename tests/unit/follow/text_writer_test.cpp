@@ -107,6 +107,54 @@ TEST_F(TextWriterTest, WaitsWhileAnotherOneWritesTheFile) {
   EXPECT_EQ(contents(options_.path), joined(lines) + joined(others));
 }
 
+TEST_F(TextWriterTest, TwoThatSwapTheirFilesDoNotWaitForEachOther) {
+  const auto lines = numbered_lines(6);
+  const std::vector<std::string> others = {"other 1\n", "other 2\n"};
+  FakeSource source(lines);
+  FakeSource other_source(others);
+  TextWriter one = writer(source);
+  TextWriter other("other", directory_ / "other.cursor", other_source, counters_, posix_file_system(),
+                   &fake_clock);
+  const std::string first = options_.path;
+  const std::string second = directory_ / "other.log";
+  source.publish(3);
+  other_source.publish(1);
+  ASSERT_TRUE(drain(one));
+  options_.path = second;
+  ASSERT_TRUE(drain(other));
+
+  source.publish(6);
+  other_source.publish(2);
+  EXPECT_EQ(one.step(options_), TextWriter::Step::stuck);
+  options_.path = first;
+  ASSERT_TRUE(drain(other));
+  options_.path = second;
+  ASSERT_TRUE(drain(one));
+  EXPECT_EQ(contents(first), lines[0] + lines[1] + lines[2] + others[1]);
+  EXPECT_EQ(contents(second), others[0] + lines[3] + lines[4] + lines[5]);
+}
+
+TEST_F(TextWriterTest, TakesTheFileItHasLeftInVainAgain) {
+  const auto lines = numbered_lines(6);
+  FakeSource source(lines);
+  const std::vector<std::string> others = {"other 1\n"};
+  FakeSource other_source(others);
+  TextWriter one = writer(source);
+  TextWriter other("other", directory_ / "other.cursor", other_source, counters_, posix_file_system(),
+                   &fake_clock);
+  const std::string first = options_.path;
+  source.publish(3);
+  ASSERT_TRUE(drain(one));
+  options_.path = directory_ / "other.log";
+  ASSERT_TRUE(drain(other));
+  source.publish(6);
+  EXPECT_EQ(one.step(options_), TextWriter::Step::stuck);
+  options_.path = first;
+  ASSERT_TRUE(drain(one));
+  EXPECT_EQ(contents(first), joined(lines));
+  EXPECT_EQ(other.step(options_), TextWriter::Step::stuck);  // it is locked again
+}
+
 TEST_F(TextWriterTest, RefusesASymbolicLinkAndADirectory) {
   const auto lines = numbered_lines(3);
   FakeSource source(lines);
