@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -29,14 +30,20 @@ std::uint64_t LogReader::State::limit() const {
   return cursor_->trailer() ? end : end_by_next();
 }
 
+/// Where the end can't be asked now: to be tried again, and never taken for an end.
+std::uint64_t LogReader::State::unknown_end(const Error& error) const {
+  trouble_ = error;
+  return 0;
+}
+
 /// Behind a segment that took no more stores may lie frames that could not be taken back. Asked once: it costs a few reads.
 std::uint64_t LogReader::State::end_by_next() const {
-  if (!told_ || told_->segment() != index_) {
-    const auto indices = readable_segments();
-    const auto told =
-        indices ? find_told_end(*files_, directory_, *indices, cursor_->header()) : std::nullopt;
-    told_ = LogPosition::of(index_, told.value_or(frames_end(cursor_->header().segment_bytes)));
-  }
+  if (told_ && told_->segment() == index_) return told_->offset();
+  const auto indices = readable_segments();
+  if (!indices) return unknown_end(indices.error());
+  const auto told = find_told_end(*files_, directory_, *indices, cursor_->header());
+  if (!told) return unknown_end(told.error());
+  told_ = LogPosition::of(index_, told->value_or(frames_end(cursor_->header().segment_bytes)));
   return told_->offset();
 }
 
@@ -49,10 +56,12 @@ bool LogReader::State::left_unfinished() const {
 std::uint64_t LogReader::State::trusted_end() const {
   if (trusted_ && trusted_->segment() == index_) return trusted_->offset();
   auto cursor = SegmentCursor::open(*files_, directory_, index_, Access::pread);
-  if (!cursor) return kHeaderBytes;
+  if (!cursor) return unknown_end(cursor.error());
   const auto indices = readable_segments();
-  const auto next = indices ? open_behind(*files_, directory_, *indices, index_) : std::nullopt;
-  trusted_ = LogPosition::of(index_, scan_unsealed(*files_, *cursor, next).valid_end);
+  if (!indices) return unknown_end(indices.error());
+  const auto next = open_behind(*files_, directory_, *indices, index_);
+  if (!next) return unknown_end(next.error());
+  trusted_ = LogPosition::of(index_, scan_unsealed(*files_, *cursor, *next).valid_end);
   return trusted_->offset();
 }
 
@@ -78,6 +87,10 @@ Result<std::vector<std::uint64_t>> LogReader::State::readable_segments() const {
 LogReader::State::Step LogReader::State::fail(Error error) {
   error_ = std::move(error);
   return Step::failed;
+}
+
+LogReader::State::Step LogReader::State::fail_by_trouble() {
+  return fail(*std::exchange(trouble_, std::nullopt));
 }
 
 LogReader::State::Step LogReader::State::report_gap(LogItem& item, Gap gap) {
@@ -151,7 +164,9 @@ LogReader::State::Step LogReader::State::at_end_of_segment(LogItem& item, bool c
   const std::uint64_t at = cursor_->offset();
   told_.reset();  // and that somebody says by now where it ended
   FrameView frame;
-  if (cursor_->next(limit(), frame) == FrameStatus::valid) {
+  const std::uint64_t end = limit();
+  if (trouble_) return fail_by_trouble();
+  if (cursor_->next(end, frame) == FrameStatus::valid) {
     cursor_->return_to(at);
     return Step::again;
   }
@@ -166,6 +181,7 @@ LogReader::State::Step LogReader::State::skip_damage(LogItem& item) {
     expected_ = Sequence{trailer->first_sequence};
   }
   const std::uint64_t end = limit();
+  if (trouble_) return fail_by_trouble();
   FrameView frame;
   for (std::uint64_t block = next_block(cursor_->offset()); block < end; block += kBlockBytes) {
     if (!cursor_->peek_block(block, end, frame)) continue;
@@ -227,6 +243,8 @@ LogReader::State::Step LogReader::State::take(const FrameView& frame, LogItem& i
 LogReader::State::Step LogReader::State::step(LogItem& item) {
   if (!cursor_) return open_from(item, placed_ ? index_ : 0);
   const std::uint64_t end = limit();
+  if (trouble_) [[unlikely]]
+    return fail_by_trouble();
   FrameView frame;
   switch (cursor_->next(end, frame)) {
     case FrameStatus::valid:

@@ -66,8 +66,10 @@ class LogReader::State {
   [[nodiscard]] Step fail(Error error);
   [[nodiscard]] Step report_gap(LogItem& item, Gap gap);
   void check_control();
-  /// How far the open segment may be read now.
+  /// How far the open segment may be read now. Sets trouble_ where that can't be found out.
   [[nodiscard]] std::uint64_t limit() const;
+  [[nodiscard]] std::uint64_t unknown_end(const Error& error) const;
+  [[nodiscard]] Step fail_by_trouble();
   [[nodiscard]] bool left_unfinished() const;
   [[nodiscard]] std::uint64_t trusted_end() const;
   [[nodiscard]] std::uint64_t end_by_next() const;
@@ -113,6 +115,7 @@ class LogReader::State {
   bool gap_due_ = false;                        ///< seek() found its segment gone: say so
   mutable std::optional<LogPosition> trusted_;  ///< trusted_end() of the segment it was last asked of
   mutable std::optional<LogPosition> told_;     ///< end_by_next(), likewise
+  mutable std::optional<Error> trouble_;        ///< limit() could not find out
   LogPosition seen_;                   ///< committed position when next() last looked, before any limit()
   Sequence expected_;                  ///< next sequence number; 0: unknown
   std::vector<std::uint64_t> behind_;  ///< previous(): frames still to be given out, newest last

@@ -343,10 +343,15 @@ LogReader::State::Step LogReader::State::go_back_to(SegmentCursor cursor, bool r
     const auto reason = refused ? ingress::LossReason::damaged : ingress::LossReason::retention;
     step = told_down_to(first.value_or(told_from_.value), reason, item);
   }
+  const std::uint64_t here = index_;
   go_to(cursor.index());
   cursor_ = std::move(cursor);
   // Where its end is not written down, begin at the end of the last used block.
   const std::uint64_t end = limit();
+  if (trouble_) {
+    go_to(here);
+    return fail_by_trouble();
+  }
   cursor_->return_to(cursor_->trailer() ? end : std::min(next_block(cursor_->last_block(end)), end));
   return step;
 }

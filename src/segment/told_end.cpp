@@ -7,23 +7,32 @@
 namespace fastlogd::segment {
 namespace {
 
-std::optional<OpenPayload> open_of(FileSystem& files, const std::string& directory, std::uint64_t index) {
+/// A file that is gone or is no segment has none.
+Result<std::optional<OpenPayload>> open_of(FileSystem& files, const std::string& directory,
+                                           std::uint64_t index) {
   auto cursor = SegmentCursor::open(files, directory, index, Access::pread);
-  if (!cursor) return std::nullopt;
+  if (!cursor) {
+    const Error& error = cursor.error();
+    if (is_bad_segment(error) || error.code == std::errc::no_such_file_or_directory)
+      return std::optional<OpenPayload>();
+    return error;
+  }
   cursor->read_ahead(limits::kPageBytes);
   FrameView frame;
-  if (!cursor->peek_block(0, kBlockBytes, frame) || frame.header.type != FrameType::open) return std::nullopt;
+  if (!cursor->peek_block(0, kBlockBytes, frame) || frame.header.type != FrameType::open)
+    return std::optional<OpenPayload>();
   return decode_open(frame.payload);
 }
 
 }  // namespace
 
-std::optional<OpenPayload> open_behind(FileSystem& files, const std::string& directory,
-                                       std::span<const std::uint64_t> indices, std::uint64_t index) {
+Result<std::optional<OpenPayload>> open_behind(FileSystem& files, const std::string& directory,
+                                               std::span<const std::uint64_t> indices, std::uint64_t index) {
   for (auto it = std::upper_bound(indices.begin(), indices.end(), index); it != indices.end(); ++it) {
-    if (auto open = open_of(files, directory, *it)) return open;
+    auto open = open_of(files, directory, *it);
+    if (!open || *open) return open;
   }
-  return std::nullopt;
+  return std::optional<OpenPayload>();
 }
 
 std::optional<std::uint64_t> told_end(const FileHeader& header, const std::optional<OpenPayload>& own,
@@ -38,11 +47,15 @@ std::optional<std::uint64_t> told_end(const FileHeader& header, const std::optio
   return std::nullopt;
 }
 
-std::optional<std::uint64_t> find_told_end(FileSystem& files, const std::string& directory,
-                                           std::span<const std::uint64_t> indices, const FileHeader& header) {
+Result<std::optional<std::uint64_t>> find_told_end(FileSystem& files, const std::string& directory,
+                                                   std::span<const std::uint64_t> indices,
+                                                   const FileHeader& header) {
   const auto next = open_behind(files, directory, indices, header.index);
-  if (!next || next->reason != OpenReason::failed) return std::nullopt;
-  return told_end(header, open_of(files, directory, header.index), *next);
+  if (!next) return next.error();
+  if (!*next || (*next)->reason != OpenReason::failed) return std::optional<std::uint64_t>();
+  const auto own = open_of(files, directory, header.index);
+  if (!own) return own.error();
+  return told_end(header, *own, **next);
 }
 
 }  // namespace fastlogd::segment

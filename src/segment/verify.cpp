@@ -94,15 +94,16 @@ Result<VerifyReport> Verifier::run() {
 /// SEAL there; if not even its OPEN was published the next one follows the segment before.
 std::optional<std::uint64_t> Verifier::end_by_next(SegmentCursor& cursor) const {
   const auto next = open_behind(files_, directory_, indices_, cursor.index());
-  if (!next) return std::nullopt;
-  if (next->previous_uuid == cursor.header().segment_uuid) return next->previous_end_offset;
+  if (!next || !*next) return std::nullopt;
+  const OpenPayload& open = **next;
+  if (open.previous_uuid == cursor.header().segment_uuid) return open.previous_end_offset;
   FrameView frame;
   cursor.return_to(kHeaderBytes);
   const FrameStatus first = cursor.next(kBlockBytes, frame);
-  const bool skipped = !previous_ || next->previous_uuid == previous_->segment_uuid;
+  const bool skipped = !previous_ || open.previous_uuid == previous_->segment_uuid;
   if (first == FrameStatus::unpublished && skipped) return kHeaderBytes;
   const bool opens = first == FrameStatus::valid && frame.header.type == FrameType::open;
-  return told_end(cursor.header(), opens ? decode_open(frame.payload) : std::nullopt, *next);
+  return told_end(cursor.header(), opens ? decode_open(frame.payload) : std::nullopt, open);
 }
 
 void Verifier::check_segment(std::uint64_t index, bool last) {

@@ -38,7 +38,7 @@ class LogBuilder {
                                     .previous_last_sequence = next_sequence - 1,
                                     .durable_position = durable.value,
                                     .epoch = epoch,
-                                    .reason = segment::OpenReason::roll};
+                                    .reason = reason};
     writer.start(*file, open, now());
     if (define_source) source = writer.append_source({.host = "host", .identifier = "app"}).value();
   }
@@ -104,6 +104,7 @@ class LogBuilder {
   std::uint64_t next_sequence = 1;
   std::uint32_t source = 0;
   std::int64_t time_shift = 0;
+  segment::OpenReason reason = segment::OpenReason::roll;  ///< of the next OPEN
   std::unique_ptr<segment::PreparedSegment> file;
   segment::SegmentWriter writer;
 
