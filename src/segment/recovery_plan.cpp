@@ -24,6 +24,7 @@ constexpr std::uint64_t kClientsTail =
     ClientNumbers::kClientsMax * (kFrameHeaderBytes + sizeof(NumbersPayload)) + 2 * kIndexFrameBytesMax +
     limits::kPageBytes;
 constexpr std::size_t kTailReadBytes = 32 * limits::kKiB;
+constexpr std::uint64_t kNumbersToSpare = 1 << 20;
 
 /// A frame before the last kClientsTail bytes, and not far: of the last INDEX, or else the start of a block.
 std::uint64_t near_the_end(SegmentCursor& cursor, const FileTrailer& trailer) {
@@ -82,6 +83,7 @@ class Planner {
 
  private:
   Result<> look_at_names();
+  void take_number_of_bad(std::uint64_t index);
   struct WithHeader {
     UniqueFd fd;
     FileHeader header;
@@ -127,10 +129,15 @@ Result<> Planner::look_at_names() {
     if (name.size() <= kNameBytes) continue;
     const auto index = parse_segment_name(name.substr(0, kNameBytes));
     if (!index) continue;
-    plan_.next_index = std::max(plan_.next_index, *index + 1);
+    take_number_of_bad(*index);
     if (name.compare(kNameBytes, 8, ".damaged") == 0) look_at_set_aside(name, *index);
   }
   return {};
+}
+
+/// Its name is all that is known of it. One that says a number near the last of all would leave none for the log.
+void Planner::take_number_of_bad(std::uint64_t index) {
+  if (index <= kSegmentIndexMax - kNumbersToSpare) plan_.next_index = std::max(plan_.next_index, index + 1);
 }
 
 /// Whatever else is wrong with it.
@@ -160,7 +167,6 @@ Result<> Planner::open_all() {
   if (!indices) return indices.error();
   std::map<Uuid, std::size_t> votes;
   for (const std::uint64_t index : *indices) {
-    plan_.next_index = std::max(plan_.next_index, index + 1);
     FilePlan& file = plan_.files.emplace_back();
     file.name = segment_name(index);
     file.index = index;
@@ -168,8 +174,10 @@ Result<> Planner::open_all() {
     if (!opened) {
       if (!is_bad_segment(opened.error())) return opened.error();
       set_aside(file, opened.error().message());
+      take_number_of_bad(index);
       continue;
     }
+    plan_.next_index = std::max(plan_.next_index, index + 1);
     ++votes[opened->header.log_uuid];
     plan_.epoch = std::max(plan_.epoch, opened->header.epoch + 1);
     struct stat info{};

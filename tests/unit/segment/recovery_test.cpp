@@ -193,6 +193,18 @@ TEST(Recovery, SetsAForeignLogsSegmentAside) {
   EXPECT_EQ(recover_log(log).next_index, 3U) << "the number of a file set aside stays taken";
 }
 
+TEST(Recovery, TheLastNumberOfAllOnAFileThatIsNoSegmentIsNotGoneOnFrom) {
+  const TempDirectory directory;
+  LogBuilder log(directory.path());
+  log.begin();
+  log.add_records(5);
+  log.seal();
+  std::ofstream(log.path(kSegmentIndexMax)).flush();
+  EXPECT_EQ(recover_log(log).next_index, 2U);
+  EXPECT_EQ(recover_log(log).next_index, 2U) << "nor from its name when it is set aside";
+  EXPECT_EQ(read(directory.path()), records(1, 5));
+}
+
 TEST(Recovery, SetsAsideWhateverIsNoSegment) {
   const TempDirectory directory;
   LogBuilder log(directory.path());
