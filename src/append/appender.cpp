@@ -221,10 +221,15 @@ bool Appender::wants_sync(const ingress::Descriptor& message) const {
          static_cast<std::int8_t>(message.priority.severity()) <= sync_severity_;
 }
 
-/// With drop-newest, and only when the housekeeper has found the disk full.
+/// With drop-newest, and only when the housekeeper has found the disk full: not while a prepared segment is still at hand,
+/// behind a failed store, unless nobody will go on in it.
 bool Appender::drops_now() {
   return options_.current().when_full == WhenFull::drop_newest &&
-         partners_.counters.disk_full.load(std::memory_order_acquire);
+         partners_.counters.disk_full.load(std::memory_order_acquire) && (!has_next() || is_given_up());
+}
+
+bool Appender::has_next() const {
+  return next_ != nullptr || !partners_.supply.empty();
 }
 
 // --- segments ---
@@ -298,7 +303,7 @@ bool Appender::seal_active(std::uint64_t next_index) {
 /// A sync has failed, or a store: goes on in a new segment that says from where on nobody knows what is on disk. Without
 /// a prepared one it stays where it is and tries again in the next cycle.
 void Appender::fail_over() {
-  if ((next_ == nullptr && partners_.supply.empty()) || !roll(segment::OpenReason::failed)) return;
+  if (!has_next() || !roll(segment::OpenReason::failed)) return;
   const std::uint64_t first = partners_.fail_over.first_unknown();
   if (first < next_sequence_) {
     const segment::Gap gap{.reason = ingress::LossReason::durability_unknown,
@@ -373,10 +378,11 @@ void Appender::publish() {
   }
 }
 
-/// What the ring's io thread may acknowledge or has to refuse.
+/// What the ring's io thread may acknowledge or has to refuse. In a segment that takes no more stores nothing can be
+/// published, but the first half of a block may have been stored in front of it.
 void Appender::report_progress(Input& input) {
   input.report.publish({.ring_position = input.end.ring->read(),
-                        .log_position = partners_.control.committed(),
+                        .log_position = lost_ ? writer_.position() : partners_.control.committed(),
                         .last_sequence = next_sequence_ - 1});
 }
 

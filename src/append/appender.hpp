@@ -138,7 +138,9 @@ class Appender {
   void report_rest();
   void report_loss(Input& input, std::size_t reason, std::uint64_t count);
   [[nodiscard]] bool tell(const segment::Gap& gap);
+  [[nodiscard]] static std::uint64_t untold(const Input& input, std::size_t reason);
   [[nodiscard]] bool drops_now();
+  [[nodiscard]] bool has_next() const;
   [[nodiscard]] std::size_t drop_all(Input& input, DropReason reason);
   [[nodiscard]] std::size_t drop_if_so_told();
   void drop_rest(Input& input, const ingress::EntryView& entry, DropReason reason);
@@ -166,6 +168,7 @@ class Appender {
       0;  ///< records numbered below have been named by a GAP of unknown durability
   std::array<std::uint64_t, ingress::kLossReasons> dropped_{};  ///< behind the ring, not yet told by a GAP
   std::uint64_t told_dropped_ = 0;                              ///< in the active segment
+  std::uint64_t untold_ = 0;                                    ///< in front of all rings, at the last look
 
   std::atomic<bool> roll_requested_{false};
   std::atomic<std::int64_t> stop_deadline_ns_{0};  ///< 0: run

@@ -42,7 +42,8 @@ std::size_t Appender::drop_all(Input& input, DropReason reason) {
 
 void Appender::drop_rest(Input& input, const ingress::EntryView& entry, DropReason reason) {
   if (!entry.is_block()) return;
-  if (reason == DropReason::shutdown && entry.is_lent()) {  // nobody gives its place back any more
+  const bool ending = stop_deadline_ns_.load(std::memory_order_acquire) != 0;
+  if (ending && entry.is_lent()) {  // nobody gives its place back any more: the next daemon finds it there
     input.resume_at = 0;
     return;
   }
@@ -59,16 +60,25 @@ void Appender::drop_rest(Input& input, const ingress::EntryView& entry, DropReas
 void Appender::report_losses(std::int64_t now_ns) {
   if (now_ns < next_loss_check_ns_ || active_ == nullptr || lost_) return;
   next_loss_check_ns_ = now_ns + kGapInterval / 4;
+  untold_ = 0;
+  for (const Input& input : inputs_) {
+    for (std::size_t reason = 0; reason < ingress::kLossReasons; ++reason) untold_ += untold(input, reason);
+  }
   for (Input& input : inputs_) {
     if (now_ns < input.next_gap_ns) continue;
     for (std::size_t reason = 0; reason < ingress::kLossReasons; ++reason) {
-      const std::uint64_t total = input.end.loss->by_reason[reason].value();
-      if (total == input.reported[reason]) continue;
-      report_loss(input, reason, total - input.reported[reason]);
+      const std::uint64_t count = untold(input, reason);
+      if (count == 0) continue;
+      report_loss(input, reason, count);
       input.next_gap_ns = now_ns + kGapInterval;
     }
   }
   report_dropped();
+}
+
+/// Lost in front of that ring, and told by no GAP.
+std::uint64_t Appender::untold(const Input& input, std::size_t reason) {
+  return input.end.loss->by_reason[reason].value() - input.reported[reason];
 }
 
 /// What left a ring and found no place. On a full disk there is only what the segment keeps for that: told at once, and
@@ -99,7 +109,7 @@ void Appender::report_rest() {
   auto rest = std::exchange(dropped_, {});
   for (const Input& input : inputs_) {
     for (std::size_t reason = 0; reason < ingress::kLossReasons; ++reason)
-      rest[reason] += input.end.loss->by_reason[reason].value() - input.reported[reason];
+      rest[reason] += untold(input, reason);
   }
   for (std::size_t reason = 0; reason < ingress::kLossReasons; ++reason) {
     if (rest[reason] == 0) continue;
@@ -107,7 +117,7 @@ void Appender::report_rest() {
                            .count = rest[reason],
                            .from_ns = writer_.last_time_ns(),
                            .to_ns = realtime_ns()};
-    if (active_ != nullptr && !lost_ && writer_.append_gap(gap)) {
+    if (active_ != nullptr && !lost_ && writer_.append_gap(gap) && settle()) {
       partners_.counters.gap_frames.add();
     } else {
       diag::error("stream {}: {} records are lost ({}), and there is no segment to say so in",
@@ -116,12 +126,12 @@ void Appender::report_rest() {
   }
 }
 
-/// What is lost in front of the ring while the disk is full is told likewise.
+/// What is lost in front of the rings while the disk is full is told likewise: by what all of them have not told.
 bool Appender::tell(const segment::Gap& gap) {
   using segment::GapRoom;
   if (writer_.append_gap(gap, GapRoom::ordinary)) return true;
   if (roll(segment::OpenReason::roll)) return writer_.append_gap(gap, GapRoom::ordinary);
-  if (gap.count < told_dropped_ || !writer_.append_gap(gap, GapRoom::early)) return false;
+  if (untold_ < told_dropped_ || !writer_.append_gap(gap, GapRoom::early)) return false;
   told_dropped_ += gap.count;
   return true;
 }
