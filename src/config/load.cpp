@@ -48,19 +48,15 @@ class Loader {
 
   /// All files are parsed, so that all their mistakes show; nothing is returned unless all could be.
   std::optional<Node> merged_document() {
-    std::optional<Node> merged;
-    bool complete = true;
+    std::vector<Node> roots;
     for (std::uint32_t i = 0; i < sources_.files.size(); ++i) {
-      std::optional<Node> root = parse_file(i);
-      if (!root) {
-        complete = false;
-      } else if (!merged) {
-        merged = std::move(root);
-      } else {
-        merge_document(*merged, std::move(*root));
-      }
+      if (std::optional<Node> root = parse_file(i)) roots.push_back(std::move(*root));
     }
-    return complete ? std::move(merged) : std::nullopt;
+    if (roots.empty() || roots.size() < sources_.files.size()) return std::nullopt;
+    Node merged = std::move(roots.front());
+    if (roots.size() > 1) spell_out_defaults(merged, readable_runtime_directory(sources_));
+    for (std::size_t i = 1; i < roots.size(); ++i) merge_document(merged, std::move(roots[i]));
+    return merged;
   }
 
   std::optional<Node> parse_file(std::uint32_t index) {

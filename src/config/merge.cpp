@@ -1,8 +1,12 @@
 #include "config/merge.hpp"
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
+
+#include "config/config.hpp"
 
 namespace fastlogd::config {
 namespace {
@@ -43,7 +47,49 @@ void merge_listeners(Node& base, Node drop_in) {
   }
 }
 
+Node scalar(std::string_view text) {
+  Node node;
+  node.kind = Node::Kind::scalar;
+  node.quoted = true;
+  node.text = text;
+  return node;
+}
+
+void put(Node& mapping, std::string_view key, Node value) {
+  mapping.kind = Node::Kind::mapping;
+  mapping.entries.push_back({.key = std::string(key), .at = {}, .value = std::move(value)});
+}
+
+Node spelled_out(const StreamConfig& stream) {
+  Node text;
+  put(text, "path", scalar(stream.text->path));
+  Node keys;
+  put(keys, "text", std::move(text));
+  Node streams;
+  put(streams, stream.store.name, std::move(keys));
+  return streams;
+}
+
+Node spelled_out(const std::vector<ingest::ListenerOptions>& listeners) {
+  Node list;
+  list.kind = Node::Kind::sequence;
+  for (const ingest::ListenerOptions& listener : listeners) {
+    const bool stream = listener.transport == ingest::ListenerTransport::unix_stream;
+    Node& keys = list.items.emplace_back();
+    put(keys, "name", scalar(listener.name));
+    put(keys, "transport", scalar(stream ? "unix-stream" : "unix-datagram"));
+    put(keys, "path", scalar(listener.path));
+  }
+  return list;
+}
+
 }  // namespace
+
+void spell_out_defaults(Node& main, std::string_view runtime_directory) {
+  if (main.find("streams") == nullptr) put(main, "streams", spelled_out(default_stream()));
+  if (main.find("listeners") == nullptr)
+    put(main, "listeners", spelled_out(default_listeners(runtime_directory)));
+}
 
 void merge_document(Node& base, Node drop_in) {
   Entry* known = base.find("listeners");

@@ -1,7 +1,7 @@
 // Drop-ins onto the main file, before anything is given a meaning.
 #pragma once
 
-#include <vector>
+#include <string_view>
 
 #include "config/document.hpp"
 
@@ -14,5 +14,9 @@ namespace fastlogd::config {
 /// Nothing can be removed by a drop-in. Positions stay with the values, so a problem names the file that said
 /// it.
 void merge_document(Node& base, Node drop_in);
+
+/// Writes into `main` the streams and the listeners that hold where it says nothing of them, so that drop-ins are merged
+/// onto these, too.
+void spell_out_defaults(Node& main, std::string_view runtime_directory);
 
 }  // namespace fastlogd::config

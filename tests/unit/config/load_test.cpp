@@ -213,6 +213,25 @@ TEST(DropIns, AddStreamsAndListenersAndOverrideKeys) {
   EXPECT_EQ(config.http.port, 2);
 }
 
+TEST(DropIns, AddToWhatHoldsWhereTheMainFileSaysNothing) {
+  const Loaded loaded =
+      load_text("runtime_directory: /run/x\n",
+                "streams:\n"
+                "  audit: {directory: /audit}\n"
+                "listeners:\n"
+                "  - {name: app, mode: \"0600\"}\n"
+                "  - {name: tcp, transport: tcp, address: 127.0.0.1, port: 5140, stream: main}\n");
+  ASSERT_EQ(format_problems(loaded.problems), "");
+  const Config& config = *loaded.config;
+  EXPECT_EQ(config.streams.size(), 2U);
+  EXPECT_EQ(*config.find_stream("main"), default_stream());
+  EXPECT_EQ(config.listeners.size(), 3U);
+  auto app = default_listeners("/run/x").front();
+  app.mode = 0600;
+  EXPECT_EQ(*config.find_listener("app"), app);
+  EXPECT_EQ(*config.find_listener("devlog"), default_listeners("/run/x").back());
+}
+
 TEST(DropIns, AreReadInTheOrderOfTheirNamesAndLaterOnesWin) {
   const TemporaryDirectory directory;
   const std::string path = directory.write("fastlogd.yaml", "http: {port: 1}\n");
