@@ -34,6 +34,7 @@ class Verifier {
 
  private:
   void check_segment(std::uint64_t index, bool last);
+  [[nodiscard]] std::uint64_t last_in_use() const;
   [[nodiscard]] std::optional<std::uint64_t> end_by_next(SegmentCursor& cursor) const;
   void check_frames(SegmentCursor& cursor, const std::string& name, std::uint64_t limit, bool last);
   void check_frame_content(const FrameView& frame, const std::string& name, SegmentCursor& cursor);
@@ -85,9 +86,19 @@ Result<VerifyReport> Verifier::run() {
       all_bytes_ += static_cast<std::uint64_t>(info->st_size);
     }
   }
-  for (const std::uint64_t index : indices_) check_segment(index, index == indices_.back());
+  const std::uint64_t last = last_in_use();
+  for (const std::uint64_t index : indices_) check_segment(index, index >= last);
   find_unaccounted();
   return std::move(report_);
+}
+
+/// Behind it lie at most those that were prepared ahead, which a daemon that was killed has left.
+std::uint64_t Verifier::last_in_use() const {
+  for (auto index = indices_.rbegin(); index != indices_.rend(); ++index) {
+    auto cursor = SegmentCursor::open(files_, directory_, *index, Access::pread);
+    if (cursor && cursor->first_sequence()) return *index;
+  }
+  return 0;
 }
 
 /// Where an unsealed segment that is not active ends, by the next one's OPEN. Only one that took no more stores has no

@@ -130,6 +130,22 @@ TEST(Verify, AcceptsAJumpOnlyWhereAGapNamesIt) {
   EXPECT_EQ(report.records, 10U);
 }
 
+TEST(Verify, FindsNothingInWhatAKilledDaemonHadPreparedAhead) {
+  const TempDirectory directory;
+  LogBuilder log(directory.path());
+  log.begin();
+  log.add_records(50);
+  log.seal_frame();
+  log.begin();
+  log.add_records(5);
+  log.prepare();
+  log.prepare();
+  const auto report = verify(directory.path());
+  EXPECT_EQ(report.records, 55U);
+  for (const auto& finding : report.findings)
+    ADD_FAILURE() << finding.file << ":" << finding.offset << " " << finding.text;
+}
+
 TEST(Verify, NamesTheFileAndThePlaceOfDamage) {
   const TempDirectory directory;
   LogBuilder log(directory.path());
