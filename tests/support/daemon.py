@@ -1,10 +1,12 @@
 """The real daemon in a temporary folder: configured, started, asked, stopped or killed by a test."""
 
 import contextlib
+import functools
 import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -20,20 +22,28 @@ READY_SECONDS = 20
 MIB = 1 << 20
 
 
-_ports_given: set[int] = set()
+_claims: list[socket.socket] = []  # held as long as this process lives
+
+
+@functools.cache
+def _ports_to_choose_from() -> list[int]:
+    """Not those that the kernel gives to whoever names none: one of these may be taken between its choice and its bind."""
+    low, high = map(int, pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    return [*range(10_000, low), *range(high + 1, 1 << 16)] or list(range(10_000, 1 << 16))
 
 
 def free_port() -> int:
-    """A loopback port nobody uses right now, for TCP and UDP; another one each time."""
+    """A loopback port nobody uses, for TCP and UDP; another one each time, and in each process that runs tests."""
     while True:
-        with socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as other:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-            if port in _ports_given:
-                continue
+        port = random.SystemRandom().choice(_ports_to_choose_from())
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with contextlib.suppress(OSError), socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as other:
+            claim.bind(f"\0fastlogd-test-port-{port}")  # first: the probes would be in its owner's way
+            probe.bind(("127.0.0.1", port))
             other.bind(("127.0.0.1", port))
-        _ports_given.add(port)
-        return port
+            _claims.append(claim)
+            return port
+        claim.close()
 
 
 def eventually(what, timeout: float = 10.0, interval: float = 0.01):
