@@ -31,6 +31,12 @@ def start_with_faults(daemon, *faults: str, paths=(), trace="/dev/null"):
     return daemon.start(prefix=(tracer, "-D", "-f", "-qq", "-o", str(trace), "-e", f"trace={calls}", *injected, *only))
 
 
+def _is_traced(pid: int, every_thread: bool) -> bool:
+    """The threads are taken one after the other, the main thread first."""
+    statuses = pathlib.Path(f"/proc/{pid}").glob("task/*/status" if every_thread else "status")
+    return all("TracerPid:\t0\n" not in status.read_text() for status in statuses)
+
+
 @contextlib.contextmanager
 def slowed(daemon, call: str, seconds: float, every_thread: bool = True):
     """This call takes so much longer, in a daemon that runs; in its main thread alone if need be."""
@@ -38,7 +44,7 @@ def slowed(daemon, call: str, seconds: float, every_thread: bool = True):
     tracer = subprocess.Popen([working_strace(), *(["-f"] if every_thread else []), "-qq", "-o", "/dev/null", "-e", f"trace={call}",
                                "-e", f"inject={call}:delay_enter={seconds * 1e6:.0f}", "-p", str(pid)])
     try:
-        eventually(lambda: "TracerPid:\t0" not in pathlib.Path(f"/proc/{pid}/status").read_text())
+        eventually(lambda: _is_traced(pid, every_thread))
         yield
     finally:
         tracer.send_signal(signal.SIGINT)
