@@ -4,6 +4,8 @@ import selectors
 import socket
 import threading
 
+_SO_RCVBUFFORCE = 33  # the module socket does not name it
+
 
 class Recorder:
     """Listens on a Unix path or a free loopback port until closed; use it as a context manager.
@@ -17,7 +19,7 @@ class Recorder:
         self.is_stream = kind in ("unix-stream", "tcp")
         self._socket = socket.socket(family, socket.SOCK_STREAM if self.is_stream else socket.SOCK_DGRAM)
         if not self.is_stream:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 20)
+            self._make_room(64 << 20)
         self._socket.bind(path if family == socket.AF_UNIX else ("127.0.0.1", 0))
         if self.is_stream:
             self._socket.listen(128)
@@ -29,6 +31,13 @@ class Recorder:
         self._wake_read, self._wake_write = socket.socketpair()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+
+    def _make_room(self, size: int) -> None:
+        """Of what comes over UDP while this thread does not run, the rest is lost. Only root may have more than rmem_max."""
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)
+        except PermissionError:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
     def __enter__(self) -> "Recorder":
         return self
