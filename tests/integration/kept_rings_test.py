@@ -1,6 +1,7 @@
 """Shared memory in a service manager's keeping: what a client had written survives daemon and client, and is stored once."""
 
 import os
+import pathlib
 import random
 import signal
 import time
@@ -25,9 +26,18 @@ def daemon(idle_daemon: Daemon, manager) -> Daemon:
     return idle_daemon.start(NOTIFY_SOCKET=manager.path)
 
 
-def nothing_kept(manager: ServiceManager) -> bool:
+def kept_names(manager: ServiceManager) -> list[str]:
     manager.listen()
-    return not manager.kept
+    return list(manager.kept)
+
+
+def nothing_kept(manager: ServiceManager) -> bool:
+    return not kept_names(manager)
+
+
+def has_ended(pid: int) -> bool:
+    """A process that is another one's to wait for."""
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
 
 
 def orphan(daemon: Daemon, how: signal.Signals, records: int) -> None:
@@ -37,7 +47,7 @@ def orphan(daemon: Daemon, how: signal.Signals, records: int) -> None:
         log = fastlog.Log(daemon)
         good = log.write(b"0") == fastlog.OK and log.flush() == fastlog.OK
         os.kill(daemon.process.pid, how)  # Popen does it for its own children alone
-        time.sleep(1)  # not this process's to wait for
+        eventually(lambda: has_ended(daemon.process.pid))
         good = good and all(log.write(b"%d" % number) == fastlog.OK for number in range(1, records))
         os.kill(os.getpid(), signal.SIGKILL if good else signal.SIGUSR1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
@@ -61,6 +71,7 @@ def test_what_a_dead_client_wrote_while_there_was_no_daemon_is_stored(daemon: Da
 def test_a_client_that_lives_and_says_nothing_is_in_the_log_all_the_same(daemon: Daemon, manager):
     with fastlog.opened(daemon) as log:
         assert log.write(b"before") == fastlog.OK and log.flush() == fastlog.OK
+        before_the_kill, = kept_names(manager)
         daemon.kill()
         assert log.write(b"meanwhile") == fastlog.OK
         manager.start(daemon)
@@ -70,7 +81,7 @@ def test_a_client_that_lives_and_says_nothing_is_in_the_log_all_the_same(daemon:
         assert not nothing_kept(manager), "it may write into that memory yet"
         assert all(log.write(b"after %d" % number) == fastlog.OK for number in range(100)) and log.flush() == fastlog.OK
         assert daemon.cat() == [b"before", b"meanwhile", *(b"after %d" % number for number in range(100))]
-        manager.listen()
+        eventually(lambda: before_the_kill not in kept_names(manager))
         assert len(manager.kept) == 1, "the ring it has now"
     assert eventually(lambda: nothing_kept(manager))
 
