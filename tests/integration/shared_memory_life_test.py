@@ -50,15 +50,22 @@ def test_a_thread_that_ends_leaves_its_records(daemon: Daemon):
     assert sorted(map(int, daemon.cat())) == list(range(20))
 
 
+def is_stuck_with_more(daemon: Daemon, log: fastlog.Log) -> bool:
+    """The disk is full to its end, and the daemon holds what it can't store."""
+    while log.write(b"x" * 1000) == fastlog.OK:
+        pass
+    before = daemon.metrics().stored
+    time.sleep(0.3)
+    now = daemon.metrics()
+    return now.stored == before and now.in_flight > 0 and now.sum("fastlogd_disk_full") == 1
+
+
 def test_what_a_client_still_holds_at_a_stop_is_not_counted_lost_and_the_next_daemon_stores_it(idle_daemon):
     daemon = idle_daemon
     with nearly_full_disk(daemon) as ballast:
         daemon.start()
         with fastlog.opened(daemon, flags=fastlog.DROP) as log:
-            while daemon.metrics().sum("fastlogd_disk_full") == 0 or daemon.metrics().in_flight == 0:
-                while log.write(b"x" * 1000) == fastlog.OK:
-                    pass
-                time.sleep(0.05)
+            eventually(lambda: is_stuck_with_more(daemon, log), 60)
             written = log.counts().written
             assert daemon.stop() == 0
             balance = daemon.last_balance()
@@ -224,6 +231,10 @@ class Producer:
         except OSError:
             pass
 
+    def wait_until_read(self, position: int) -> None:
+        page = mmap.mmap(self.files[1], PAGE, prot=mmap.PROT_READ)
+        eventually(lambda: struct.unpack("<Q", page[0:8])[0] == position)
+
     def ended(self) -> bool:
         try:
             return not self.socket.recv(4096, socket.MSG_DONTWAIT)
@@ -245,11 +256,11 @@ def lies() -> dict:
         "unknown flags": forged(flags=6),
         "a number too high": forged(number=3),
         "a number again": forged(number=1),
-        "a position beyond the memory": lambda p: (p.frame(0, b"good", 1), p.commit(32), time.sleep(0.3),
+        "a position beyond the memory": lambda p: (p.frame(0, b"good", 1), p.commit(32), p.wait_until_read(32),
                                                    p.commit(32 + p.capacity + 8)),
-        "a position that goes back": lambda p: (p.frame(0, b"good", 1), p.commit(32), time.sleep(0.3), p.commit(8)),
-        "an odd position": lambda p: (p.frame(0, b"good", 1), p.commit(32), time.sleep(0.3), p.commit(33)),
-        "memory that was punched": lambda p: (p.frame(0, b"good", 1), p.commit(32), time.sleep(0.3),
+        "a position that goes back": lambda p: (p.frame(0, b"good", 1), p.commit(32), p.wait_until_read(32), p.commit(8)),
+        "an odd position": lambda p: (p.frame(0, b"good", 1), p.commit(32), p.wait_until_read(32), p.commit(33)),
+        "memory that was punched": lambda p: (p.frame(0, b"good", 1), p.commit(32), p.wait_until_read(32),
                                               os.posix_fadvise(p.files[0], 0, 0, 4), p.frame(32, b"", 2, length=0),
                                               p.commit(64)),
     }
