@@ -1,15 +1,19 @@
 """`fastlogctl tail -f` and `tail -F` on the text file show every record exactly once: across rolls, rotations, a restart."""
 
 import contextlib
+import os
 import pathlib
+import socket
 import subprocess
 import time
 
 import pytest
 from support.daemon import Daemon, eventually
 from support.load import Load, check_exactly_once, numbers
+from support.processors import kept_waiting
 
 PER_RUN = 300_000
+READABLE_WITHIN = 0.1
 
 
 @contextlib.contextmanager
@@ -113,6 +117,25 @@ def test_tail_shows_the_newest_first_and_ends_without_f(daemon):
     assert len(daemon.ctl("tail", "-n", "all", "-o", "cat").stdout.splitlines()) == 1000
 
 
+def probe(connection: socket.socket, output: pathlib.Path, pids: tuple[int, ...]) -> list[float]:
+    """How long 50 records take to the follower. Where one takes longer than it may while these processes have waited for a
+    processor half of that time, that is the machine's doing, and there is another one for it; but not for every second one."""
+    delays: list[float] = []
+    number = 0
+    while len(delays) < 50:
+        assert number < 100, f"too busy a machine to say anything: {number} records for {delays}"
+        before = kept_waiting(*pids)
+        connection.sendall(b"load-probe-%09d\n" % number)
+        sent = time.monotonic()
+        eventually(lambda number=number: last_number(output, "probe") == number, 5, 0.001)
+        delay = time.monotonic() - sent
+        if delay < READABLE_WITHIN or kept_waiting(*pids) - before < delay / 2:
+            delays.append(delay)
+        number += 1
+        time.sleep(0.02)
+    return delays
+
+
 @pytest.mark.parametrize("background", [0, 100_000], ids=["idle", "at 100000 others a second"])
 def test_a_record_is_readable_within_100_ms_of_its_receipt(daemon, folder, background):
     output = folder / "followed"
@@ -121,16 +144,10 @@ def test_a_record_is_readable_within_100_ms_of_its_receipt(daemon, folder, backg
         load.start()
     # All, not only new ones: the first record may be stored before the follower has found the end.
     command = daemon.ctl_command("tail", "-f", "-n", "all", "-o", "cat", "-g", "load-probe-")
-    with following(command, output), daemon.connect() as connection:
-        delays = []
-        for number in range(50):
-            connection.sendall(b"load-probe-%09d\n" % number)
-            sent = time.monotonic()
-            eventually(lambda number=number: last_number(output, "probe") == number, 5, 0.001)
-            delays.append(time.monotonic() - sent)
-            time.sleep(0.02)
+    with following(command, output) as follower, daemon.connect() as connection:
+        delays = probe(connection, output, (daemon.process.pid, follower.pid, os.getpid()))
     if background:
         assert load.stop() > 10_000 and load.error is None
     delays = sorted(delays[5:])  # the first ones also start the follower
     print(f"median {delays[len(delays) // 2] * 1000:.1f} ms, largest {delays[-1] * 1000:.1f} ms")
-    assert delays[-3] < 0.1, delays[-5:]
+    assert delays[-3] < READABLE_WITHIN, delays[-5:]

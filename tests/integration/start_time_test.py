@@ -1,8 +1,7 @@
 """A start takes under a second with 10 GiB of sealed segments behind it: only what is unsealed is read."""
 
-import time
-
 from support.daemon import eventually
+from support.processors import seconds_to_start
 
 SEGMENTS = 40
 
@@ -19,8 +18,6 @@ def test_ten_gibibytes_of_sealed_segments_do_not_slow_the_start(idle_daemon):
     assert daemon.stop() == 0
     total = sum(path.stat().st_size for path in daemon.log_directory.glob("*.flog"))
     assert total >= 10 << 30
-    started = time.monotonic()
-    daemon.start()
-    assert time.monotonic() - started < 1.0
+    assert seconds_to_start(daemon) < 1.0
     assert len(daemon.cat()) == SEGMENTS
     daemon.verify()
