@@ -40,6 +40,7 @@ std::string text_of(std::uint64_t sequence) {
 struct Scene {
   std::atomic<bool> ends{false};
   std::array<std::atomic<std::uint64_t>, kReaders> records{};
+  std::array<std::atomic<std::uint64_t>, kReaders> newest{};  ///< numbers that have been read
   std::array<std::atomic<std::uint64_t>, kReaders> gaps{};
 };
 
@@ -98,6 +99,7 @@ class Hammer {
     const std::uint64_t sequence = item.record.sequence.value;
     if (item.record.message() != text_of(sequence)) complain(fmt::format("record {} is torn", sequence));
     newest_ = std::max(newest_, sequence);
+    scene_.newest[number_].store(newest_);
     scene_.records[number_].fetch_add(1);
   }
 
@@ -120,6 +122,25 @@ pid_t in_a_process(const std::function<void()>& life) {
   ::_exit(0);
 }
 
+/// True: one of the children has ended, and can be waited for.
+bool has_lost_a_child() {
+  siginfo_t ended{};
+  return ::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid != 0;
+}
+
+/// However long a writer takes until it has begun: each reader has read some of what it writes, or one has ended.
+void wait_until_all_read(const Scene& scene) {
+  std::array<std::uint64_t, kReaders> before{};
+  for (std::size_t i = 0; i < kReaders; ++i) before.at(i) = scene.newest.at(i).load();
+  const auto all_read = [&] {
+    for (std::size_t i = 0; i < kReaders; ++i) {
+      if (scene.newest.at(i).load() < before.at(i) + 100) return false;
+    }
+    return true;
+  };
+  for (int i = 0; i < 10'000 && !all_read() && !has_lost_a_child(); ++i) ::usleep(1000);
+}
+
 /// Lets readers and, one after the other, `lives` of a writer run, each killed after a while; more lives, within bounds,
 /// where retention has overtaken no reader yet. Says what befell a reader;
 /// empty: nothing.
@@ -133,11 +154,11 @@ std::string hammer(const std::string& directory, Scene& scene, int lives,
   const auto overtaken = [&] { return scene.gaps[0].load() + scene.gaps[1].load() > 0; };
   for (int life = 0; life < lives || (!overtaken() && life < 6 * lives); ++life) {
     const pid_t writer = in_a_process(write);
+    wait_until_all_read(scene);
     ::usleep(static_cast<useconds_t>(150'000 + random() % 400'000));
     ::kill(writer, SIGKILL);
     ::waitpid(writer, nullptr, 0);
-    siginfo_t ended{};
-    if (::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid != 0) break;
+    if (has_lost_a_child()) break;
   }
   scene.ends.store(true);
   std::string befell;
