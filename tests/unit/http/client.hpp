@@ -40,7 +40,7 @@ inline bool send_all(const UniqueFd& fd, const std::string& text) {
 }
 
 /// Everything until the server closes, or until nothing came for `patience_ms`.
-inline std::string receive_all(const UniqueFd& fd, int patience_ms = 3000) {
+inline std::string receive_all(const UniqueFd& fd, int patience_ms = 20000) {
   std::string text;
   char buffer[4096];
   pollfd poll_fd{fd.get(), POLLIN, 0};

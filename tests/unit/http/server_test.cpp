@@ -2,83 +2,33 @@
 
 #include <sys/stat.h>
 
-#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <gtest/gtest.h>
 
 #include "http/unix_socket.hpp"
 #include "unit/http/client.hpp"
+#include "unit/http/running_server.hpp"
 
 namespace fastlogd::http {
 namespace {
 
+using test::ask;
 using test::connect_tcp;
 using test::connect_unix;
 using test::is_closed;
+using test::Owed;
 using test::receive_all;
+using test::routes;
+using test::RunningServer;
 using test::send_all;
-
-std::vector<Route> routes(Reply* kept = nullptr) {
-  return {
-      {"GET", "/hello", [](const Request&, const Reply& reply) { reply({200, "text/plain", "world"}); }},
-      {"GET", "/echo",
-       [](const Request& request, const Reply& reply) {
-         reply({200, "text/plain", request.parameter("say").value_or("nothing")});
-       }},
-      {"POST", "/act", [](const Request&, const Reply& reply) { reply({422, "application/json", "{}"}); }},
-      {"GET", "/never",
-       [kept](const Request&, Reply reply) {
-         if (kept != nullptr) *kept = std::move(reply);
-       }},
-  };
-}
-
-/// A server on a thread of its own, stopped and destroyed on that thread.
-class RunningServer {
- public:
-  using Make = std::function<Result<std::unique_ptr<Server>>(boost::asio::io_context&)>;
-  explicit RunningServer(const Make& make) : guard_(io_.get_executor()) {
-    auto made = make(io_);
-    EXPECT_TRUE(made.has_value()) << (made ? "" : made.error().message());
-    if (made) server_ = std::move(*made);
-    thread_ = std::thread([this] { io_.run(); });
-  }
-  explicit RunningServer(ServerLimits limits = {}, Reply* kept = nullptr)
-      : RunningServer(
-            [&](auto& io) { return Server::listen_tcp(io, "127.0.0.1", 0, routes(kept), limits); }) {}
-  ~RunningServer() {
-    post([this] { server_.reset(); });
-    guard_.reset();
-    thread_.join();
-  }
-  void post(std::function<void()> work) { boost::asio::post(io_, std::move(work)); }
-  [[nodiscard]] std::uint16_t port() const { return server_->port(); }
-
- private:
-  boost::asio::io_context io_;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;
-  std::unique_ptr<Server> server_;
-  std::thread thread_;
-};
-
-std::string ask(std::uint16_t port, const std::string& request) {
-  const UniqueFd fd = connect_tcp(port);
-  EXPECT_TRUE(send_all(fd, request));
-  return receive_all(fd);
-}
-
-std::string status_line(const std::string& response) {
-  return response.substr(0, response.find("\r\n"));
-}
+using test::status_line;
+using test::wait_until_asked;
 
 TEST(HttpServer, AnswersAGet) {
   const RunningServer server;
@@ -210,7 +160,7 @@ TEST(HttpServer, ClosesAPeerThatSaysNothing) {
   ServerLimits limits;
   limits.request_timeout = std::chrono::milliseconds(100);
   const RunningServer server(limits);
-  EXPECT_TRUE(is_closed(connect_tcp(server.port()), 3000));
+  EXPECT_TRUE(is_closed(connect_tcp(server.port()), 10000));
 }
 
 TEST(HttpServer, GivesUpOnAHandlerThatNeverAnswers) {
@@ -222,29 +172,30 @@ TEST(HttpServer, GivesUpOnAHandlerThatNeverAnswers) {
 }
 
 TEST(HttpServer, TakesALateAnswerOnce) {
-  Reply kept;
-  RunningServer server({}, &kept);
+  Owed owed;
+  RunningServer server({}, &owed);
   const UniqueFd fd = connect_tcp(server.port());
   ASSERT_TRUE(send_all(fd, "GET /never HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+  ASSERT_TRUE(wait_until_asked(owed));
   ASSERT_FALSE(is_closed(fd, 100));
-  server.post([&kept] {
-    ASSERT_TRUE(kept);
-    kept({200, "text/plain", "at last"});
-    kept({200, "text/plain", "again"});
+  server.post([&owed] {
+    owed.reply({200, "text/plain", "at last"});
+    owed.reply({200, "text/plain", "again"});
   });
   const std::string response = receive_all(fd);
   EXPECT_TRUE(response.ends_with("at last")) << response;
 }
 
 TEST(HttpServer, ForgetsAnAnswerForAPeerThatHasGone) {
-  Reply kept;
-  RunningServer server({}, &kept);
+  Owed owed;
+  RunningServer server({}, &owed);
   {
     const UniqueFd fd = connect_tcp(server.port());
     ASSERT_TRUE(send_all(fd, "GET /never HTTP/1.1\r\nHost: x\r\n\r\n"));
+    ASSERT_TRUE(wait_until_asked(owed));
     ASSERT_FALSE(is_closed(fd, 100));
   }
-  server.post([&kept] { kept({200, "text/plain", "nobody listens"}); });
+  server.post([&owed] { owed.reply({200, "text/plain", "nobody listens"}); });
   EXPECT_EQ(status_line(ask(server.port(), "GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n")),
             "HTTP/1.1 200 OK");
 }
@@ -255,10 +206,10 @@ TEST(HttpServer, ServesANewcomerInPlaceOfTheOldestSilentConnection) {
   const RunningServer server(limits);
   const UniqueFd oldest = connect_tcp(server.port());
   const UniqueFd younger = connect_tcp(server.port());
-  ASSERT_FALSE(is_closed(younger, 100));
+  ASSERT_FALSE(is_closed(younger, 100));  // the server takes them in their order, whenever it does
   EXPECT_EQ(status_line(ask(server.port(), "GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n")),
             "HTTP/1.1 200 OK");
-  EXPECT_TRUE(is_closed(oldest, 1000));
+  EXPECT_TRUE(is_closed(oldest, 10000));
   ASSERT_TRUE(send_all(younger, "GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n"));
   EXPECT_TRUE(receive_all(younger).ends_with("world"));
 }
@@ -266,12 +217,13 @@ TEST(HttpServer, ServesANewcomerInPlaceOfTheOldestSilentConnection) {
 TEST(HttpServer, SaysThatItIsFullWhenAllConnectionsAreBusy) {
   ServerLimits limits;
   limits.connections_max = 2;
-  const RunningServer server(limits);
+  Owed owed;
+  const RunningServer server(limits, &owed);
   const UniqueFd first = connect_tcp(server.port());
   const UniqueFd second = connect_tcp(server.port());
   ASSERT_TRUE(send_all(first, "GET /never HTTP/1.1\r\n\r\n"));
   ASSERT_TRUE(send_all(second, "GET /never HTTP/1.1\r\n\r\n"));
-  ASSERT_FALSE(is_closed(second, 100));
+  ASSERT_TRUE(wait_until_asked(owed, 2));
   EXPECT_EQ(status_line(receive_all(connect_tcp(server.port()))), "HTTP/1.1 503 Service Unavailable");
 }
 
