@@ -95,6 +95,9 @@ class FakeSession {
     return true;
   }
 
+  /// What asks is read and counted all the same.
+  void answer_nothing() { answers_ = false; }
+
   [[nodiscard]] int bells() const { return bells_; }
   /// What came over the socket.
   [[nodiscard]] const std::vector<Arrived>& arrived() const { return arrived_; }
@@ -131,9 +134,10 @@ class FakeSession {
       arrived_.push_back({event.record.number, std::string(event.record.slice)});
     }
     if (event.kind != Kind::ping && event.kind != Kind::flush) return;
+    ++questions_;
+    if (!answers_) return;
     send(event.kind == Kind::ping ? wire::write_pong(text_, event.number)
                                   : wire::write_ack(text_, event.number, event.number));
-    ++questions_;
   }
   void welcome() { send(wire::write_welcome(text_, first_number_, kFakeRecordBytesMax)); }
   void send(std::size_t bytes) { static_cast<void>(::send(fd_.get(), text_.data(), bytes, MSG_NOSIGNAL)); }
@@ -148,6 +152,7 @@ class FakeSession {
   int questions_ = 0;
   int bells_ = 0;
   bool asked_ = false;
+  bool answers_ = true;
 };
 
 class FakeDaemon {
@@ -165,10 +170,14 @@ class FakeDaemon {
   void listen() { EXPECT_EQ(::listen(fd_.get(), 16), 0); }
 
   [[nodiscard]] const std::string& path() const { return path_; }
+  /// Somebody has connected and is not accepted yet.
+  [[nodiscard]] bool wait_for_a_knock(int timeout_ms = 10000) const {
+    pollfd entry{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+    return ::poll(&entry, 1, timeout_ms) > 0;
+  }
   /// The next one who comes and greets; nobody in that time: none.
   [[nodiscard]] FakeSession accept(int timeout_ms = 10000) {
-    pollfd entry{.fd = fd_.get(), .events = POLLIN, .revents = 0};
-    if (::poll(&entry, 1, timeout_ms) <= 0) return {};
+    if (!wait_for_a_knock(timeout_ms)) return {};
     return FakeSession(UniqueFd(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
   }
 

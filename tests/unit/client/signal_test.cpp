@@ -14,6 +14,7 @@ namespace fastlogd::client {
 namespace {
 
 constexpr std::size_t kCapacity = 262144;
+constexpr int kFlushMs = 2000;  // much more than it takes to send a signal
 
 fastlog_log* handlers_log = nullptr;
 std::atomic<int> handled{0};
@@ -59,12 +60,12 @@ TEST(SignalHandler, IsRefusedWhileItsThreadWaitsForADaemonThatDoesNotAnswer) {
     daemon.listen();  // and nobody accepts
     const Handler handler(log);
     ready.set_value(::pthread_self());
-    EXPECT_EQ(fastlog_flush(log.get(), FASTLOG_STORED, 500), FASTLOG_ERROR_CLOSED);
+    EXPECT_EQ(fastlog_flush(log.get(), FASTLOG_STORED, kFlushMs), FASTLOG_ERROR_CLOSED);
     EXPECT_EQ(handled, 1);
     EXPECT_EQ(counts_of(log).dropped, 1U);
   });
   const pthread_t thread = ready.get_future().get();
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_TRUE(daemon.wait_for_a_knock());  // the flush has connected, and goes on for long
   ::pthread_kill(thread, SIGUSR1);
   expect_to_end(working);
 }
@@ -77,7 +78,7 @@ TEST(SignalHandler, WhatIsRefusedDuringAFlushIsToldToTheDaemon) {
     const Handler handler(log);
     EXPECT_EQ(write(log, "before"), FASTLOG_OK);
     ready.set_value(::pthread_self());
-    EXPECT_EQ(fastlog_flush(log.get(), FASTLOG_STORED, 500), FASTLOG_ERROR_TIMEOUT);
+    EXPECT_EQ(fastlog_flush(log.get(), FASTLOG_STORED, kFlushMs), FASTLOG_ERROR_TIMEOUT);
     EXPECT_EQ(handled, 1);
     EXPECT_EQ(handlers_ok, 0);
     EXPECT_EQ(write(log, "after"), FASTLOG_OK);
@@ -85,8 +86,9 @@ TEST(SignalHandler, WhatIsRefusedDuringAFlushIsToldToTheDaemon) {
   });
   FakeSession session = daemon.accept();
   session.give_memory(kCapacity);
+  session.answer_nothing();
   const pthread_t thread = ready.get_future().get();
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_TRUE(session.read_until_asked());
   ::pthread_kill(thread, SIGUSR1);
   expect_to_end(working);
   EXPECT_EQ(session.told_dropped(), 1U);
