@@ -14,7 +14,6 @@ constexpr milliseconds kBetweenTries{100};
 // In a call to log. A daemon that is there answers in a fraction of one; the socket of one that is not may take connections
 // all the same (systemd holds it), and nobody's call shall wait long for that.
 constexpr milliseconds kHandshakeInCall{100};
-constexpr milliseconds kToEndAMessage{100};  // where nobody shall wait
 constexpr int kTriesApart =
     10;  // times what the last one took: of a thread's time a tenth goes there at most
 constexpr milliseconds kWaitSlice{20};  // then see whether the daemon is still there
@@ -48,7 +47,7 @@ bool Producer::open_link(Deadline deadline) {
     return false;
   }
   error_.clear();
-  if (where_ == Where::socket && stored_ + 1 < first) unconfirmed_ = true;
+  if (where_ == Where::socket && stored_ + 1 < first) to_say_ = true;
   stored_ = synced_ = first - 1;  // the protocol's first values
   take(std::move(*link));
   return true;
@@ -173,68 +172,6 @@ bool Producer::look_for_room() {
     static_cast<void>(link_.send_bell());
   }
   return (!link_ || link_.is_broken()) && reconnect_sometimes() && !next_.waits;
-}
-
-// --- without shared memory ---
-
-int Producer::commit_to_socket(Priority priority, std::uint32_t message_start, std::size_t n) {
-  int result = FASTLOG_ERROR_MEMORY;
-  try {
-    fill_batch(priority, message_start, {reserved_, n});
-    result = send_batch();
-  } catch (const std::bad_alloc&) {
-    buffer_.clear();
-  }
-  if (result == FASTLOG_OK) {
-    last_number_.store(next_number_++, std::memory_order_release);
-  } else {
-    static_cast<void>(drop(result));
-  }
-  end();
-  return result;
-}
-
-void Producer::fill_batch(Priority priority, std::uint32_t message_start, std::string_view slice) {
-  wire::NativeBatch batch(buffer_, next_number_, wire::Wanted::none);
-  batch.add({.priority = priority,
-             .sender_time_ns = (settings_->flags & FASTLOG_TIMES) != 0 ? realtime_ns() : kNoTime,
-             .structured_data = message_start == 0 ? std::string_view() : slice.substr(0, message_start - 1),
-             .text = slice.substr(message_start)});
-  batch.finish();
-}
-
-/// A BATCH that has been begun must be ended: in time, or with the connection.
-int Producer::send_batch() {
-  const auto limit = settings_->wait_ms_max == 0 ? Deadline::max()
-                                                 : steady_clock::now() + milliseconds(settings_->wait_ms_max);
-  const int too_late = settings_->drops() ? FASTLOG_ERROR_FULL : FASTLOG_ERROR_TIMEOUT;
-  std::ptrdiff_t begun = 0;
-  bool sent = false;
-  bool in_time = true;
-  {
-    // Another thread's FLUSH may be waiting for room in the socket.
-    const std::unique_lock sending(sending_,
-                                   settings_->drops() ? steady_clock::now() + kToEndAMessage : limit);
-    if (!sending) {
-      buffer_.clear();
-      return too_late;
-    }
-    begun = link_.send_some(buffer_);
-    if (begun == 0 && settings_->drops()) {
-      in_time = false;
-    } else if (begun >= 0) {
-      const auto end = settings_->drops() ? steady_clock::now() + kToEndAMessage : limit;
-      sent = link_.send(std::string_view(buffer_).substr(static_cast<std::size_t>(begun)), end);
-      in_time = sent || link_.is_broken();
-    }
-  }
-  buffer_.clear();
-  if (sent) return FASTLOG_OK;
-  if (begun == 0 && settings_->drops()) return too_late;
-  link_.shut_down();  // a thread that listens to it lets go of the lock
-  const std::lock_guard lock(slow_);
-  link_.close();
-  return in_time ? FASTLOG_ERROR_CLOSED : too_late;
 }
 
 }  // namespace fastlogd::client

@@ -166,6 +166,14 @@ class Producer {
   int commit_to_socket(Priority priority, std::uint32_t message_start, std::size_t n);
   void fill_batch(Priority priority, std::uint32_t message_start, std::string_view slice);
   [[nodiscard]] int send_batch();
+  enum class Sent : std::uint8_t { all, late, broken };
+  [[nodiscard]] Sent send_all(std::string_view bytes, Deadline deadline, bool has_lock);
+  [[nodiscard]] Sent ask(std::string_view message, Deadline deadline);
+  void break_link();
+  void listen_between();
+  [[nodiscard]] bool hear_if_free();
+  [[nodiscard]] bool hear();
+  void note(const wire::NativeReply& reply);
   void look_at_daemon(bool asked);
   [[nodiscard]] bool open_link(Deadline deadline);
   bool connect_again(Deadline deadline);
@@ -191,7 +199,8 @@ class Producer {
   [[nodiscard]] int flush_as_owner(int level, Deadline deadline);
   [[nodiscard]] int flush_once(int level, Deadline deadline);
   [[nodiscard]] int listen_until(int level, std::uint64_t number, Deadline deadline);
-  [[nodiscard]] int confirm();
+  [[nodiscard]] std::uint64_t reached(int level) const { return level == FASTLOG_SYNCED ? synced_ : stored_; }
+  [[nodiscard]] int say();
   [[nodiscard]] bool holds_nothing() const {
     return where_ != Where::shared || ring_.read() == ring_.written();
   }
@@ -210,6 +219,7 @@ class Producer {
   std::uint64_t read_then_ = 0;                ///< what the daemon had given back then
   std::uint64_t full_at_ = ~std::uint64_t{0};  ///< the same, when the daemon was last rung for room
   std::uint64_t unread_ = 0;  ///< from here on the ring is handed over; it may be given back meanwhile
+  unsigned unheard_ = 0;      ///< socket: records since the daemon was listened to
   std::uint8_t severity_ = 0;
   volatile Doing doing_ = Doing::nothing;
   Where where_ = Where::nowhere;
@@ -225,7 +235,7 @@ class Producer {
   Link link_;
   std::uint64_t stored_ = 0;  ///< as this link's daemon has said
   std::uint64_t synced_ = 0;
-  bool unconfirmed_ = false;   ///< a socket broke, and nobody has said that all it had taken is stored
+  bool to_say_ = false;        ///< by the next flush: refused, or on its way when a socket broke
   ring::SharedMemory memory_;  ///< behind ring_
   /// Of a link that has not got all yet of what the ring holds.
   struct Next {

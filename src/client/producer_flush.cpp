@@ -50,8 +50,8 @@ int Producer::flush_once(int level, Deadline deadline) {
     if (is_owner()) handed == Handed::all ? settle() : lose_link();
     if (handed == Handed::broken) return FASTLOG_ERROR_CLOSED;
   }
-  if (level != FASTLOG_ACCEPTED && number <= (level == FASTLOG_SYNCED ? synced_ : stored_)) {
-    return confirm();  // nobody says it twice
+  if (level != FASTLOG_ACCEPTED && number <= reached(level)) {
+    return say();  // nobody else says it twice
   }
   std::string message;
   if (level == FASTLOG_ACCEPTED) {
@@ -60,40 +60,28 @@ int Producer::flush_once(int level, Deadline deadline) {
     wire::append_flush(message, number,
                        level == FASTLOG_SYNCED ? wire::Wanted::synced : wire::Wanted::stored);
   }
-  {
-    const std::unique_lock sending(sending_, deadline);
-    if (!sending) return FASTLOG_ERROR_TIMEOUT;
-    if (!link_.send(message, deadline))
-      return link_.is_broken() ? FASTLOG_ERROR_CLOSED : FASTLOG_ERROR_TIMEOUT;
-  }
+  if (const Sent sent = ask(message, deadline); sent != Sent::all)
+    return sent == Sent::broken || link_.is_broken() ? FASTLOG_ERROR_CLOSED : FASTLOG_ERROR_TIMEOUT;
   return listen_until(level, number, deadline);
 }
 
+/// What it waits for may have been heard already, by whoever sent while there was no room.
 int Producer::listen_until(int level, std::uint64_t number, Deadline deadline) {
-  bool refused = false;
   wire::NativeReply reply;
-  while (true) {
+  bool answered = false;
+  while (level == FASTLOG_ACCEPTED ? !answered : number > reached(level)) {
     const Link::Heard heard = link_.hear(reply, deadline);
     if (heard == Link::Heard::nothing) return FASTLOG_ERROR_TIMEOUT;
     if (heard == Link::Heard::broken) return FASTLOG_ERROR_CLOSED;
-    refused = refused || reply.type == wire::NativeType::refused;
-    if (reply.type == wire::NativeType::ack) {
-      stored_ = reply.stored;
-      synced_ = reply.synced;
-    }
-    const bool done = level == FASTLOG_ACCEPTED
-                          ? reply.type == wire::NativeType::pong && reply.number == kPing
-                      : level == FASTLOG_STORED ? stored_ >= number
-                                                : synced_ >= number;
-    if (!done) continue;
-    const int confirmed = level == FASTLOG_ACCEPTED ? FASTLOG_OK : confirm();
-    return refused ? FASTLOG_ERROR_REFUSED : confirmed;
+    note(reply);
+    answered = reply.type == wire::NativeType::pong && reply.number == kPing;
   }
+  return say();
 }
 
-/// With the lock. What was on its way over a socket when its connection broke may be in the log or lost: said once.
-int Producer::confirm() {
-  return std::exchange(unconfirmed_, false) ? FASTLOG_ERROR_REFUSED : FASTLOG_OK;
+/// With the lock. Once: what was refused, and what may be in the log or lost because its connection broke.
+int Producer::say() {
+  return std::exchange(to_say_, false) ? FASTLOG_ERROR_REFUSED : FASTLOG_OK;
 }
 
 bool Producer::is_drained() {

@@ -123,6 +123,7 @@ Producer::Handed Producer::hand_over(Deadline deadline) {
   const std::uint64_t end = ring_.parts().producer->written.load(std::memory_order_acquire);
   const bool copies = next_.memory.parts().capacity != 0;
   while (next_.handed != end || !buffer_.empty()) {
+    if (!copies && !hear()) return Handed::broken;  // who isn't heard reads no more
     const Moved moved = copies ? copy_some(end) : send_some(end);
     if (moved == Moved::broken) return Handed::broken;
     if (moved == Moved::on) continue;

@@ -5,8 +5,10 @@ import json
 import os
 import pathlib
 import re
+import time
 
 import pytest
+from support import fastlog
 from support.daemon import MIB, Daemon, eventually
 from support.load import Load, check_exactly_once, numbers
 from support.mounts import small_ext4
@@ -93,6 +95,20 @@ def test_what_is_dropped_stays_told_of_though_something_else_was_lost_first(idle
         eventually(lambda: lost_by(daemon, "segment_full") >= (now.dropped - 1) / 2, 20)  # while the disk is full, for whoever kills it
         assert daemon.stop() == 0
         assert (lost_by(daemon, "segment_full"), lost_by(daemon, "sender_error")) == (now.dropped - 1, 1)
+
+
+def test_a_program_without_shared_memory_hears_what_is_dropped_and_stays_connected(idle_daemon):
+    with small_ext4(idle_daemon.folder / "disk", 48) as path:
+        daemon = on_small_disk(idle_daemon, path, "drop-newest")
+        with fastlog.opened(daemon, flags=fastlog.SOCKET_ONLY, wait_ms_max=10_000) as log:
+            while daemon.metrics().dropped == 0:
+                assert all(log.write(b"x" * 60_000) == fastlog.OK for _ in range(50))
+            for _ in range(2000):
+                assert log.write(b"x") == fastlog.OK
+                time.sleep(0.001)  # apart: each is refused in a message of its own
+            assert log.flush() == fastlog.REFUSED
+            assert log.counts().dropped == 0, "by the program"
+        assert daemon.metrics().sum("fastlogd_closed_connections_total", reason="abusive") == 0
 
 
 def test_a_kill_on_a_full_disk_leaves_most_of_the_loss_told_of(idle_daemon):

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -64,6 +65,12 @@ class FakeSession {
     send(wire::write_memory_refused(text_, wire::ShareRefusal::off));
   }
   void close() { fd_.reset(); }
+  /// As on a full disk: each record, and nothing more is read while nobody reads that. Who doesn't for long has failed.
+  void refuse_records() {
+    const timeval limit{.tv_sec = 5, .tv_usec = 0};
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    refuses_ = true;
+  }
 
   /// Reads once, and answers what asks for it. False: nothing for so long, or the end, or nonsense.
   bool read_some(int timeout_ms) {
@@ -132,12 +139,20 @@ class FakeSession {
     bells_ += event.kind == Kind::bell ? 1 : 0;
     if (event.kind == Kind::record) {
       arrived_.push_back({event.record.number, std::string(event.record.slice)});
+      if (refuses_) refuse(event.record.number);
     }
     if (event.kind != Kind::ping && event.kind != Kind::flush) return;
     ++questions_;
     if (!answers_) return;
     send(event.kind == Kind::ping ? wire::write_pong(text_, event.number)
                                   : wire::write_ack(text_, event.number, event.number));
+  }
+  void refuse(std::uint64_t number) {
+    errno = 0;
+    send(wire::write_refused(text_, number, number, wire::Refusal::stream_full));
+    if (errno != EAGAIN) return;
+    ADD_FAILURE() << "nobody reads what is refused";
+    close();
   }
   void welcome() { send(wire::write_welcome(text_, first_number_, kFakeRecordBytesMax)); }
   void send(std::size_t bytes) { static_cast<void>(::send(fd_.get(), text_.data(), bytes, MSG_NOSIGNAL)); }
@@ -153,6 +168,7 @@ class FakeSession {
   int bells_ = 0;
   bool asked_ = false;
   bool answers_ = true;
+  bool refuses_ = false;
 };
 
 class FakeDaemon {

@@ -93,6 +93,17 @@ TEST(HandOver, NothingIsLostWhereTheNextDaemonGivesNoMemoryAndDoesNotReadForAWhi
   EXPECT_EQ(counts.shared, 0U);
 }
 
+TEST(HandOver, GoesOnOverTheSocketWhereTheNextDaemonRefusesItAll) {
+  Waiting client;
+  FakeSession next = client.reach_next(false);
+  next.refuse_records();
+  auto reading = std::async(std::launch::async, [&] { EXPECT_TRUE(next.read_until_asked()); });
+  EXPECT_EQ(fastlog_flush(client.log.get(), FASTLOG_STORED, 5000), FASTLOG_ERROR_REFUSED);
+  client.log.reset();
+  reading.get();
+  client.expect_all(next.arrived());
+}
+
 TEST(HandOver, BeginsAnewWhereTheNextDaemonGoesInTheMiddle) {
   Waiting client;
   FakeSession second = client.reach_next(false);
