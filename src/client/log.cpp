@@ -3,7 +3,9 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <memory>
 #include <utility>
 
 namespace fastlogd::client {
@@ -32,28 +34,72 @@ struct Registry {
 /// is there as long as its thread.
 constinit thread_local bool thread_has_ended = false;
 
-/// What a thread has to give back when it ends.
-struct ThreadEnd {
-  std::vector<std::pair<std::uint64_t, Producer*>> held;
+void cache(const Seat* seat) {
+  Log::cached_.store(seat, std::memory_order_release);  // what it says is there before it
+}
 
+/// What a thread has to give back when it ends. A list, which its signal handlers find whole at every moment.
+class ThreadEnd {
+ public:
+  ThreadEnd() = default;
+  ThreadEnd(const ThreadEnd&) = delete;
+  ThreadEnd& operator=(const ThreadEnd&) = delete;
   ~ThreadEnd() {
-    Log::cached_ = {};
+    cache(&kNobodys);
     thread_has_ended = true;
     Registry& registry = Registry::instance();
     const std::lock_guard lock(registry.mutex);
-    for (const auto& [id, producer] : held) {
-      if (Log* log = registry.find(id)) log->release(producer);
+    for (const Seat* seat = first_; seat != nullptr; seat = seat->next) {
+      if (Log* log = registry.find(seat->log)) log->release(seat->producer);
+    }
+    let_go([](const Seat&) { return true; });
+  }
+
+  [[nodiscard]] const Seat* find(std::uint64_t log) const {
+    const Seat* seat = first_;
+    while (seat != nullptr && seat->log != log) seat = seat->next;
+    return seat;
+  }
+  const Seat* take(std::unique_ptr<Seat> seat) {
+    seat->next = first_;
+    std::atomic_signal_fence(std::memory_order_release);
+    first_ = seat.release();
+    return first_;
+  }
+  template <class Which>
+  void let_go(Which which) {
+    Seat* volatile* at = &first_;
+    while (Seat* const seat = *at) {
+      if (!which(*seat)) {
+        at = &seat->next;
+        continue;
+      }
+      if (Log::cached_.load(std::memory_order_relaxed) == seat) cache(&kNobodys);
+      *at = seat->next;
+      delete seat;
     }
   }
+
+ private:
+  Seat* volatile first_ = nullptr;
 };
 thread_local ThreadEnd thread_end;
 
-/// For one more; what was held of logs that are closed goes.
-void make_room_to_hold() {
+/// What was taken of logs that are closed goes.
+void let_closed_go() {
   Registry& registry = Registry::instance();
   const std::lock_guard lock(registry.mutex);
-  std::erase_if(thread_end.held, [&](const auto& one) { return registry.find(one.first) == nullptr; });
-  thread_end.held.reserve(thread_end.held.size() + 1);
+  thread_end.let_go([&](const Seat& seat) { return registry.find(seat.log) == nullptr; });
+}
+
+/// For a thread whose list has been ended: of more than the last few logs it takes no notice.
+const Seat* take_late(std::uint64_t log, Producer* producer) {
+  static constinit thread_local std::array<Seat, 4> seats{};
+  static constinit thread_local std::size_t taken = 0;
+  cache(&kNobodys);
+  Seat& seat = seats[taken++ % seats.size()];
+  seat = {.log = log, .producer = producer};
+  return &seat;
 }
 
 // A child gets a copy of every lock as it was: so all are held while it is made.
@@ -69,8 +115,8 @@ void in_parent() {
 }
 void in_child() {
   Registry& registry = Registry::instance();
-  Log::cached_ = {};
-  if (!thread_has_ended) thread_end.held.clear();
+  cache(&kNobodys);
+  if (!thread_has_ended) thread_end.let_go([](const Seat&) { return true; });
   for (Log* log : registry.logs) {
     log->forget_parent();
     log->unlock();
@@ -119,7 +165,7 @@ class Places {
 
 }  // namespace
 
-constinit thread_local Log::Cached Log::cached_{};
+constinit thread_local std::atomic<const Seat*> Log::cached_{&kNobodys};
 
 Log::Log(Settings settings) : settings_(std::move(settings)), id_(next_id()) {
   Registry& registry = Registry::instance();
@@ -131,18 +177,15 @@ Log::~Log() {
   Registry& registry = Registry::instance();
   const std::lock_guard lock(registry.mutex);
   std::erase(registry.logs, this);
-  if (cached_.log == id_) cached_ = {};
 }
 
 Producer* Log::mine_if_any() {
-  if (cached_.log == id_) return cached_.producer;
-  if (thread_has_ended) return nullptr;
-  for (const auto& [id, producer] : thread_end.held) {
-    if (id != id_) continue;
-    cached_ = {.log = id_, .producer = producer};
-    return producer;
-  }
-  return nullptr;
+  const Seat* seat = cached_.load(std::memory_order_relaxed);
+  if (seat->log == id_) return seat->producer;
+  seat = thread_has_ended ? nullptr : thread_end.find(id_);
+  if (seat == nullptr) return nullptr;
+  cache(seat);
+  return seat->producer;
 }
 
 Producer* Log::find_or_make() {
@@ -158,14 +201,17 @@ Producer* Log::make(std::chrono::milliseconds wait) {
   auto made = std::make_shared<Producer>(settings_);
   Producer* const producer = made.get();
   producer->connect(std::chrono::steady_clock::now() + wait);
-  if (!thread_has_ended) make_room_to_hold();  // the rest is done as a whole, or not at all
+  std::unique_ptr<Seat> seat;  // of a thread that has ended it stays until the log is closed
+  if (!thread_has_ended) {
+    let_closed_go();
+    seat = std::make_unique<Seat>(Seat{.log = id_, .producer = producer});
+  }
+  // The rest is done as a whole, or not at all.
   const std::lock_guard lock(mutex_);
   forget_drained();
   left_over_.reserve(left_over_.size() + producers_.size() + 1);  // a thread that ends has nobody to tell
   producers_.push_back(std::move(made));
-  // Of a thread that has ended it stays until the log is closed.
-  if (!thread_has_ended) thread_end.held.emplace_back(id_, producer);
-  cached_ = {.log = id_, .producer = producer};
+  cache(seat ? thread_end.take(std::move(seat)) : take_late(id_, producer));
   return producer;
 }
 

@@ -13,6 +13,14 @@
 
 namespace fastlogd::client {
 
+/// A thread's producer in one log. The thread's own, whatever becomes of the log, and no longer changed once it is cached.
+struct Seat {
+  std::uint64_t log = 0;
+  Producer* producer = nullptr;
+  Seat* next = nullptr;
+};
+inline constexpr Seat kNobodys{};
+
 /// Any thread. Producers are made by the thread that needs one, and stay until it ends, or until the log does.
 class Log {
  public:
@@ -25,8 +33,9 @@ class Log {
   [[nodiscard]] Producer* open();
   /// The calling thread's, made and connected with its first call. Not null. Throws where there is no memory for it.
   [[nodiscard]] Producer* mine() {
-    if (cached_.log == id_) [[likely]]
-      return cached_.producer;
+    const Seat* const last = cached_.load(std::memory_order_relaxed);
+    if (last->log == id_) [[likely]]
+      return last->producer;
     return find_or_make();
   }
 
@@ -49,12 +58,9 @@ class Log {
 
   [[nodiscard]] std::uint64_t id() const { return id_; }
 
-  /// One thread's last log. No constructor and no guard: a read is one load.
-  struct Cached {
-    std::uint64_t log = 0;
-    Producer* producer = nullptr;
-  };
-  static constinit thread_local Cached cached_ __attribute__((tls_model("initial-exec")));
+  /// Of the thread's last log: one word, because a signal handler may log into another one between two. No
+  /// constructor and no guard: a read is one load.
+  static constinit thread_local std::atomic<const Seat*> cached_ __attribute__((tls_model("initial-exec")));
 
  private:
   Producer* find_or_make();

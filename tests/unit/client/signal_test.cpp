@@ -1,5 +1,9 @@
 #include <pthread.h>
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#endif
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -7,6 +11,7 @@
 #include <cstring>
 #include <future>
 #include <thread>
+#include <vector>
 
 #include "fake_daemon.hpp"
 
@@ -26,23 +31,24 @@ void log_something(int) {
   handled.fetch_add(1);
 }
 
-/// While it lives, SIGUSR1 logs into `log`.
+/// While it lives, the signal logs into `log`.
 class Handler {
  public:
-  explicit Handler(const LogPtr& log) {
+  explicit Handler(const LogPtr& log, int signal = SIGUSR1) : signal_(signal) {
     handlers_log = log.get();
     handled = handlers_ok = 0;
-    struct sigaction action{};
+    struct sigaction action {};
     action.sa_handler = log_something;
     action.sa_flags = SA_RESTART;
-    ::sigaction(SIGUSR1, &action, &before_);
+    ::sigaction(signal_, &action, &before_);
   }
   Handler(const Handler&) = delete;
   Handler& operator=(const Handler&) = delete;
-  ~Handler() { ::sigaction(SIGUSR1, &before_, nullptr); }
+  ~Handler() { ::sigaction(signal_, &before_, nullptr); }
 
  private:
-  struct sigaction before_{};
+  const int signal_;
+  struct sigaction before_ {};
 };
 
 /// Who waits for itself can't be joined.
@@ -124,6 +130,47 @@ TEST(SignalHandler, WhatIsRefusedInAThreadsLastCallIsToldToTheDaemon) {
   log.reset();
   EXPECT_EQ(first.told_dropped(), 1U) << "its log is closed";
 }
+
+#if defined(__x86_64__)
+/// While it lives, each instruction of this thread is followed by a SIGTRAP. The handler itself runs without.
+class InSingleSteps {
+ public:
+  InSingleSteps() { __writeeflags(__readeflags() | kTrap); }
+  InSingleSteps(const InSingleSteps&) = delete;
+  InSingleSteps& operator=(const InSingleSteps&) = delete;
+  ~InSingleSteps() { __writeeflags(__readeflags() & ~kTrap); }
+
+ private:
+  static constexpr unsigned long long kTrap = 0x100;
+};
+
+/// The handler's log is another one than the one that is interrupted, behind any instruction of a call.
+TEST(SignalHandler, AndTheThreadItHasInterruptedWriteIntoTheirOwnLogs) {
+  std::array<FakeDaemon, 2> daemons;
+  std::array<FakeSession, 2> sessions;
+  std::array<LogPtr, 2> logs;
+  for (std::size_t i = 0; i < logs.size(); ++i) {
+    auto serving = std::async(std::launch::async, [&] {
+      sessions[i] = daemons[i].accept();
+      sessions[i].give_memory(kCapacity);
+    });
+    logs[i] = open_log(daemons[i], FASTLOG_DROP);
+    serving.get();
+  }
+  const Handler handler(logs[1], SIGTRAP);
+  for (int i = 0; i < 3; ++i) {
+    const InSingleSteps steps;
+    static_cast<void>(write(logs[0], "mine"));
+  }
+  EXPECT_GT(handlers_ok, 100);
+  const std::vector<Arrived> mine = sessions[0].in_memory();
+  EXPECT_EQ(mine.size(), 3U);
+  for (const Arrived& one : mine) EXPECT_EQ(one.text, "mine");
+  for (const Arrived& one : sessions[1].in_memory()) ASSERT_EQ(one.text, "in a handler");
+  EXPECT_EQ(counts_of(logs[1]).written, static_cast<std::uint64_t>(handlers_ok));
+  for (FakeSession& session : sessions) session.give_back(session.written());
+}
+#endif
 
 TEST(SignalHandler, FindsItsThreadsRingWholeWhateverItHasInterrupted) {
   FakeDaemon daemon;
