@@ -220,17 +220,24 @@ int Log::flush(int level, Deadline deadline) {
   Places places;
   {
     const std::lock_guard lock(mutex_);
+    forget_drained();
     all = producers_;
     all.insert(all.end(), left_over_.begin(), left_over_.end());
     places.reserve(left_over_.size());
     for (const auto& producer : left_over_) places.take(producer);
   }
   int result = FASTLOG_OK;
+  bool refused = false;
   for (const auto& producer : all) {
     const int one = producer->flush(level, deadline);
-    if (one != FASTLOG_OK) result = one;
+    refused = refused || one == FASTLOG_ERROR_REFUSED;
+    if (one != FASTLOG_OK && one != FASTLOG_ERROR_REFUSED) result = one;
   }
-  return result;
+  const std::lock_guard lock(mutex_);
+  to_say_ =
+      to_say_ || refused;  // a producer says it once: where something else is said, the next flush says it
+  if (result != FASTLOG_OK) return result;
+  return std::exchange(to_say_, false) ? FASTLOG_ERROR_REFUSED : FASTLOG_OK;
 }
 
 fastlog_counts Log::counts() {
@@ -273,7 +280,7 @@ void Log::release(Producer* producer) {
 /// With the lock.
 void Log::forget_drained() {
   std::erase_if(left_over_, [this](const std::shared_ptr<Producer>& producer) {
-    if (!producer->is_drained()) return false;
+    if (!producer->is_drained(to_say_)) return false;
     written_before_ += producer->written();
     dropped_before_ += producer->dropped();
     return true;
@@ -288,6 +295,7 @@ void Log::forget_parent() {
     list->clear();
   }
   written_before_ = dropped_before_ = 0;
+  to_say_ = false;
   dropped_homeless_ = 0;
 }
 

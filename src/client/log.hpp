@@ -72,9 +72,10 @@ class Log {
   std::mutex mutex_;
   std::vector<std::shared_ptr<Producer>> producers_;
   std::vector<std::shared_ptr<Producer>>
-      left_over_;                     ///< of threads that ended, until the daemon has stored all
+      left_over_;  ///< of threads that ended, until the daemon has said that it has stored all
   std::uint64_t written_before_ = 0;  ///< of threads that ended
   std::uint64_t dropped_before_ = 0;
+  bool to_say_ = false;  ///< by the next flush: FASTLOG_ERROR_REFUSED
   std::atomic<std::uint64_t> dropped_homeless_{0};
 };
 

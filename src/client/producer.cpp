@@ -49,6 +49,7 @@ bool Producer::open_link(Deadline deadline) {
   error_.clear();
   if (where_ == Where::socket && stored_ + 1 < first) to_say_ = true;
   stored_ = synced_ = first - 1;  // the protocol's first values
+  asked_ = false;
   take(std::move(*link));
   return true;
 }

@@ -112,8 +112,10 @@ class Producer {
   [[nodiscard]] std::uint64_t written() const { return last_number_.load(std::memory_order_acquire); }
   [[nodiscard]] bool shares() const { return shares_.load(std::memory_order_relaxed); }
   [[nodiscard]] const std::string& error() const { return error_; }
-  /// The daemon has stored all of it, and the thread that wrote it has ended. False also while somebody flushes it.
-  [[nodiscard]] bool is_drained();
+  /// The daemon has stored all of it and said so, or nobody ever will, and its thread has ended. False also while somebody
+  /// flushes it. `to_say` is set where a flush would have said FASTLOG_ERROR_REFUSED. The caller keeps others from taking
+  /// its place.
+  [[nodiscard]] bool is_drained(bool& to_say);
   /// The thread of it has ended. True: the calling one has taken its place, and nobody else does until leave().
   [[nodiscard]] bool take_place();
   /// The owner ends, or gives the place back. What a signal handler lost in its last call is told.
@@ -173,6 +175,7 @@ class Producer {
   void listen_between();
   [[nodiscard]] bool hear_if_free();
   [[nodiscard]] bool hear();
+  [[nodiscard]] bool ask_once(std::uint64_t number);
   void note(const wire::NativeReply& reply);
   void look_at_daemon(bool asked);
   [[nodiscard]] bool open_link(Deadline deadline);
@@ -235,6 +238,7 @@ class Producer {
   Link link_;
   std::uint64_t stored_ = 0;  ///< as this link's daemon has said
   std::uint64_t synced_ = 0;
+  bool asked_ = false;         ///< for all it has written, by is_drained()
   bool to_say_ = false;        ///< by the next flush: refused, or on its way when a socket broke
   ring::SharedMemory memory_;  ///< behind ring_
   /// Of a link that has not got all yet of what the ring holds.

@@ -1,5 +1,6 @@
 // How a producer waits for what it has written, and how it ends.
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "client/producer.hpp"
@@ -84,10 +85,29 @@ int Producer::say() {
   return std::exchange(to_say_, false) ? FASTLOG_ERROR_REFUSED : FASTLOG_OK;
 }
 
-bool Producer::is_drained() {
+bool Producer::is_drained(bool& to_say) {
   // Who holds the lock may be waiting for the daemon, and the ring may be gone when it is done: ask again later.
   const std::unique_lock lock(slow_, std::try_to_lock);
-  return lock && holds_nothing();
+  if (!lock || owner_.load() != std::thread::id() || !holds_nothing()) return false;
+  const std::uint64_t last = last_number_.load(std::memory_order_acquire);
+  const bool listens = link_ && stored_ < last && hear();
+  if (listens && stored_ < last && ask_once(last)) return false;
+  to_say = to_say || to_say_ || (where_ == Where::socket && stored_ < last);
+  return true;
+}
+
+/// With the lock. What an ended thread's daemon has not said, it says when it is asked. False: the connection is broken.
+bool Producer::ask_once(std::uint64_t number) {
+  if (asked_) return true;
+  std::string message;
+  try {
+    wire::append_flush(message, number, wire::Wanted::stored);
+  } catch (const std::bad_alloc&) {
+    return true;  // another time
+  }
+  const std::ptrdiff_t sent = link_.send_some(message);
+  asked_ = sent > 0;
+  return sent >= 0;
 }
 
 bool Producer::take_place() {

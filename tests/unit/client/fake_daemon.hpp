@@ -65,7 +65,7 @@ class FakeSession {
     send(wire::write_memory_refused(text_, wire::ShareRefusal::off));
   }
   void close() { fd_.reset(); }
-  /// As on a full disk: each record, and nothing more is read while nobody reads that. Who doesn't for long has failed.
+  /// As on a full disk: each record of a socket, the last one of a ring. Nothing more is read while nobody reads that. Who doesn't for long has failed.
   void refuse_records() {
     const timeval limit{.tv_sec = 5, .tv_usec = 0};
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
@@ -144,6 +144,7 @@ class FakeSession {
     if (event.kind != Kind::ping && event.kind != Kind::flush) return;
     ++questions_;
     if (!answers_) return;
+    if (refuses_ && memory_.parts().capacity != 0 && event.kind == Kind::flush) refuse(event.number);
     send(event.kind == Kind::ping ? wire::write_pong(text_, event.number)
                                   : wire::write_ack(text_, event.number, event.number));
   }

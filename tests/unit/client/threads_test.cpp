@@ -74,6 +74,64 @@ TEST(Threads, TwoThatFlushTakeAnEndedOnesPlaceOneAtATime) {
   EXPECT_EQ(counts_of(left.log).written, 3U);
 }
 
+/// A log of this thread's and of one that ends; the daemon gives memory or none.
+struct Ended {
+  FakeDaemon daemon;
+  FakeSession mine, other;
+  LogPtr log;
+
+  explicit Ended(std::size_t capacity) {
+    std::thread serving([&] {
+      for (FakeSession* session : {&mine, &other}) {
+        *session = daemon.accept();
+        capacity == 0 ? session->refuse_memory() : session->give_memory(capacity);
+      }
+      other.refuse_records();
+    });
+    log = open_log(daemon);
+    std::thread([&] { EXPECT_EQ(write(log, "one"), FASTLOG_OK); }).join();
+    serving.join();
+  }
+  [[nodiscard]] int flush(int timeout_ms = 5000) const {
+    return fastlog_flush(log.get(), FASTLOG_STORED, timeout_ms);
+  }
+};
+
+TEST(EndedThread, WhatBecameOfItsRecordsIsUnknownWhereItsSocketBroke) {
+  Ended client(0);
+  EXPECT_EQ(client.flush(50), FASTLOG_ERROR_TIMEOUT) << "they are on their way";
+  client.other.close();
+  EXPECT_EQ(client.flush(), FASTLOG_ERROR_REFUSED);
+  EXPECT_EQ(client.flush(), FASTLOG_OK) << "said once";
+  EXPECT_EQ(counts_of(client.log).threads, 1U);
+}
+
+TEST(EndedThread, WhatWasRefusedOfItIsSaidByTheNextFlush) {
+  for (const std::size_t capacity : {std::size_t{0}, kCapacity}) {
+    Ended client(capacity);
+    if (capacity != 0) {
+      EXPECT_EQ(counts_of(client.log).threads, 2U);
+      client.other.give_back(client.other.written());
+      EXPECT_EQ(counts_of(client.log).threads, 2U) << "it is asked, and has not answered";
+    }
+    EXPECT_TRUE(client.other.read_until_asked());
+    EXPECT_EQ(counts_of(client.log).threads, 1U) << capacity;
+    EXPECT_EQ(client.flush(), FASTLOG_ERROR_REFUSED) << capacity;
+    EXPECT_EQ(client.flush(), FASTLOG_OK) << "said once";
+    EXPECT_EQ(counts_of(client.log).written, 1U);
+  }
+}
+
+TEST(EndedThread, WhatWasRefusedOfItIsSaidLaterWhereAFlushSaysSomethingElse) {
+  Ended client(0);
+  EXPECT_TRUE(client.other.read_until_asked());
+  EXPECT_EQ(write(client.log, "mine"), FASTLOG_OK);
+  EXPECT_EQ(client.flush(50), FASTLOG_ERROR_TIMEOUT);
+  EXPECT_TRUE(client.mine.read_until_asked());
+  EXPECT_EQ(client.flush(), FASTLOG_ERROR_REFUSED);
+  EXPECT_EQ(client.flush(), FASTLOG_OK) << "said once";
+}
+
 /// Ends behind what the library keeps for its thread, if it was used before the thread logged for the first time.
 struct LastWords {
   fastlog_log* log = nullptr;
