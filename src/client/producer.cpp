@@ -57,6 +57,7 @@ bool Producer::open_link(Deadline deadline) {
 bool Producer::connect_again(Deadline deadline) {
   {
     const std::lock_guard lock(slow_);
+    if (link_) static_cast<void>(hear());  // its last words: the next daemon won't repeat them
     lose_link();
   }
   return connect(deadline);

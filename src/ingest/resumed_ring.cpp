@@ -57,10 +57,7 @@ bool ResumedRing::client_lives() const {
 
 /// So that nobody is told of a record that it is safe, in the next connection, and it is not.
 void ResumedRing::all_taken() {
-  synced_wanted_ = ledger_.last();
-  sync_request_ = true;
-  request_sync();
-  if (waits_for_progress()) board().wait(*this);
+  sync_all_taken();
 }
 
 bool ResumedRing::is_owed() const {

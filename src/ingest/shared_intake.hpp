@@ -96,6 +96,9 @@ class SharedIntake : public Channel, public AckListener {
   /// What is in the ring is all there will be.
   void client_has_ended();
   void request_sync();
+  /// The end waits until all that was taken is on disk, or its client has been told that it may not be.
+  void sync_all_taken();
+  [[nodiscard]] bool daemon_stops() const { return close_reason_ == CloseReason::shutdown; }
   void end_ring(wire::NativeError error, const char* text);
 
   ring::SharedConsumer consumer_;

@@ -14,6 +14,13 @@ void SharedIntake::request_sync() {
   if (done) sync_request_ = false;
 }
 
+void SharedIntake::sync_all_taken() {
+  synced_wanted_ = ledger_.last();
+  sync_request_ = true;
+  request_sync();
+  if (waits_for_progress()) board().wait(*this);
+}
+
 void SharedIntake::progressed(const RingPoint& point, const RingProgress& ring,
                               const StreamProgress* synced) {
   const auto tell = [this](const RefusedNumbers& numbers) {

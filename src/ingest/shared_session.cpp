@@ -96,6 +96,12 @@ void SharedSession::answer() {
   replies_.send(waiter_.fd(), tick_ns_);
 }
 
+/// A client whose listener ends comes back through another one, and what was given back is on disk to it then. A stop syncs
+/// everything.
+void SharedSession::all_taken() {
+  if (draining_ && !daemon_stops()) sync_all_taken();
+}
+
 /// Of what can still be answered: nothing comes any more.
 bool SharedSession::is_owed() const {
   return owes_room() || replies_.acknowledged_stored() < std::min(stored_wanted_, ledger_.last()) ||

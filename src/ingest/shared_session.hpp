@@ -34,6 +34,7 @@ class SharedSession final : public SharedIntake {
 
  private:
   void answer() override;
+  void all_taken() override;
   [[nodiscard]] bool is_owed() const override;
   void take_leave() override;
   void say_why(wire::NativeError error, const char* text) override;

@@ -1,6 +1,7 @@
 """Shared memory when programs fork, daemons restart or die, and producers lie."""
 
 import array
+import json
 import mmap
 import os
 import random
@@ -78,6 +79,24 @@ def test_what_a_client_still_holds_at_a_stop_is_not_counted_lost_and_the_next_da
         assert len(daemon.cat()) == written
         daemon.verify()
         daemon.kill()
+
+
+def test_what_a_removed_listener_took_is_on_disk_when_its_client_comes_back(idle_daemon: Daemon):
+    """The client of the listener that comes later asks for nothing: to it, what was given back before is on disk."""
+    idle_daemon.stream["durability"] = {"mode": "none"}
+    daemon = idle_daemon.start()
+    listeners = daemon.config["listeners"]
+    with fastlog.opened(daemon) as log:
+        assert all(log.write(b"%d" % number) == fastlog.OK for number in range(100))
+        daemon.quiesce(received=100)
+        daemon.config["listeners"] = [listener for listener in listeners if listener["name"] != "app"]
+        daemon.write_config()
+        eventually(lambda: daemon.metrics().sum("fastlogd_closed_connections_total", reason="removed") == 1)
+        daemon.config["listeners"] = listeners
+        daemon.write_config()
+        assert log.flush(fastlog.SYNCED) == fastlog.OK
+        stream, = json.loads(daemon.ctl("status", "--json").stdout)["streams"]
+        assert stream["durable"] == stream["committed"]
 
 
 def test_a_restart_under_load_loses_nothing_and_repeats_nothing(daemon: Daemon):

@@ -65,6 +65,13 @@ class FakeSession {
     send(wire::write_memory_refused(text_, wire::ShareRefusal::off));
   }
   void close() { fd_.reset(); }
+  void refuse(std::uint64_t number) {
+    errno = 0;
+    send(wire::write_refused(text_, number, number, wire::Refusal::stream_full));
+    if (errno != EAGAIN) return;
+    ADD_FAILURE() << "nobody reads what is refused";
+    close();
+  }
   /// As on a full disk: each record of a socket, the last one of a ring. Nothing more is read while nobody reads that. Who doesn't for long has failed.
   void refuse_records() {
     const timeval limit{.tv_sec = 5, .tv_usec = 0};
@@ -147,13 +154,6 @@ class FakeSession {
     if (refuses_ && memory_.parts().capacity != 0 && event.kind == Kind::flush) refuse(event.number);
     send(event.kind == Kind::ping ? wire::write_pong(text_, event.number)
                                   : wire::write_ack(text_, event.number, event.number));
-  }
-  void refuse(std::uint64_t number) {
-    errno = 0;
-    send(wire::write_refused(text_, number, number, wire::Refusal::stream_full));
-    if (errno != EAGAIN) return;
-    ADD_FAILURE() << "nobody reads what is refused";
-    close();
   }
   void welcome() { send(wire::write_welcome(text_, first_number_, kFakeRecordBytesMax)); }
   void send(std::size_t bytes) { static_cast<void>(::send(fd_.get(), text_.data(), bytes, MSG_NOSIGNAL)); }

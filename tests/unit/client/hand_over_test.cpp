@@ -262,6 +262,22 @@ TEST(HandOver, WhatWasDroppedAndNotHeardOfIsToldToTheNextDaemon) {
   EXPECT_GE(next.told_dropped(), 7U);
 }
 
+TEST(HandOver, WhatADaemonRefusedBeforeItWentIsSaidByTheNextFlush) {
+  Served client;
+  auto& [daemon, session, log] = client;
+  EXPECT_EQ(write(log, "one"), FASTLOG_OK);
+  session.give_back(session.written());
+  session.refuse(1);
+  session.close();
+  auto serving = std::async(std::launch::async, [&] {
+    session = daemon.accept();
+    session.give_memory(65536);
+  });
+  EXPECT_EQ(fastlog_flush(log.get(), FASTLOG_STORED, 5000), FASTLOG_ERROR_REFUSED);
+  EXPECT_EQ(fastlog_flush(log.get(), FASTLOG_STORED, 5000), FASTLOG_OK) << "said once";
+  serving.get();
+}
+
 TEST(Socket, AFlushDoesNotSpeakForWhatWasOnItsWayWhenTheConnectionBroke) {
   Served client(0, 0);
   auto& [daemon, session, log] = client;
