@@ -52,9 +52,8 @@ class Losses : public ::testing::Test {
     options_.when_full = WhenFull::drop_newest;
   }
   std::unique_ptr<StreamStore> open(bool own_thread = true) {
-    return StreamStore::open(
-               std::make_shared<const StreamOptions>(options_),
-               {.files = files_, .runtime_directory = "/dev/shm", .own_thread = own_thread})
+    return StreamStore::open(std::make_shared<const StreamOptions>(options_),
+                             {.files = files_, .runtime_directory = "/dev/shm", .own_thread = own_thread})
         .value();
   }
   void send_block(RingProducer& producer) {
