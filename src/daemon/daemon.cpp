@@ -278,7 +278,8 @@ Condition Daemon::condition() {
   Condition condition;
   condition.streams = streams_->conditions();
   if (ready_) condition.listeners_without_file = front_end_->listeners_without_file();
-  condition.stalled_threads = vital_signs_.stalled(VitalSigns::Clock::now(), kStallBound);
+  // A stop no longer looks at them.
+  if (ready_) condition.stalled_threads = vital_signs_.stalled(VitalSigns::Clock::now(), kStallBound);
   condition.generation = config_counters_->generation.load(std::memory_order_relaxed);
   condition.reloads_applied = config_counters_->reload_success.value();
   condition.reloads_refused = config_counters_->reload_failure.value();

@@ -108,11 +108,11 @@ class Session : public std::enable_shared_from_this<Session<Protocol>> {
     write(shared_->refusal(status));
   }
 
-  /// Between requests, or in the middle of sending one.
-  [[nodiscard]] bool is_idle() const { return reading_; }
+  /// Between requests, in the middle of sending one, or answered and only waited for to close.
+  [[nodiscard]] bool is_idle() const { return reading_ || lingering_; }
 
   void close() {
-    reading_ = false;
+    reading_ = lingering_ = false;
     reply_timer_.cancel();
     error_code ignored;
     stream_.socket().close(ignored);
@@ -131,6 +131,7 @@ class Session : public std::enable_shared_from_this<Session<Protocol>> {
     parser_->body_limit(boost::none);  // known when the route is
     stream_.expires_after(shared_->limits.request_timeout);
     reading_ = true;
+    head_ = false;
     wire::async_read_header(stream_, buffer_, *parser_, bind(&Session::on_header));
   }
 
@@ -225,6 +226,7 @@ class Session : public std::enable_shared_from_this<Session<Protocol>> {
     // our answer with it.
     stream_.socket().shutdown(asio::socket_base::shutdown_send, error);
     stream_.expires_after(shared_->limits.write_timeout);
+    lingering_ = true;
     linger();
   }
 
@@ -236,19 +238,22 @@ class Session : public std::enable_shared_from_this<Session<Protocol>> {
   }
 
   static constexpr unsigned kDiscardsMax = 64;
+  // Neither limit of the parser counts a chunk's size line, its extensions, or trailers.
+  static constexpr std::size_t kUnparsedBytesMax = std::size_t{64} * 1024;
 
   Stream stream_;
   std::shared_ptr<Shared> shared_;
   asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
                              asio::io_context::executor_type>
       reply_timer_;
-  beast::flat_buffer buffer_;
+  beast::flat_buffer buffer_{kUnparsedBytesMax};
   std::optional<wire::request_parser<wire::string_body>> parser_;
   std::optional<wire::response<wire::string_body>> response_;
   unsigned version_ = 11;
   bool keep_alive_ = false;
   bool head_ = false;
   bool reading_ = false;
+  bool lingering_ = false;
   std::uint64_t turn_ = 0;  ///< odd while a handler owes an answer
   std::array<char, 1024> discarded_{};
   unsigned discards_ = 0;

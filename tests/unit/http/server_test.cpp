@@ -107,6 +107,12 @@ TEST(HttpServer, TellsAPeerThatDoesNotSpeakHttp) {
             "HTTP/1.1 400 Bad Request");
 }
 
+TEST(HttpServer, SaysWhatIsWrongBehindAHead) {
+  const RunningServer server;
+  const std::string response = ask(server.port(), "HEAD /hello HTTP/1.1\r\nHost: x\r\n\r\nnonsense\r\n\r\n");
+  EXPECT_TRUE(response.ends_with("\r\n\r\nBad Request\n")) << response;
+}
+
 TEST(HttpServer, RefusesAnOversizeHeader) {
   const RunningServer server;
   const std::string request = "GET /hello HTTP/1.1\r\nX: " + std::string(20'000, 'a') + "\r\n\r\n";
@@ -121,6 +127,18 @@ TEST(HttpServer, RefusesAnOversizeBody) {
   const std::string chunked = "POST /act HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n" +
                               std::string(4096, 'b') + "\r\n0\r\n\r\n";
   EXPECT_EQ(status_line(ask(server.port(), chunked)), "HTTP/1.1 413 Payload Too Large");
+}
+
+// None of it is header or body: nothing but the room for what is not parsed yet bounds it.
+TEST(HttpServer, RefusesAnEndlessLineBetweenChunks) {
+  const RunningServer server;
+  for (const std::string begin : {"1;a=", "0000", "0\r\nA: "}) {
+    SCOPED_TRACE(begin);
+    const std::string response =
+        ask(server.port(), "GET /hello HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + begin +
+                               std::string(std::size_t{80} * 1024, begin == "0000" ? '0' : 'a'));
+    EXPECT_EQ(status_line(response), "HTTP/1.1 431 Request Header Fields Too Large");
+  }
 }
 
 TEST(HttpServer, GivesABodyToTheRouteThatTakesOneAndToNoOther) {
@@ -212,6 +230,18 @@ TEST(HttpServer, ServesANewcomerInPlaceOfTheOldestSilentConnection) {
   EXPECT_TRUE(is_closed(oldest, 10000));
   ASSERT_TRUE(send_all(younger, "GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n"));
   EXPECT_TRUE(receive_all(younger).ends_with("world"));
+}
+
+TEST(HttpServer, ServesANewcomerInPlaceOfOneThatHasItsAnswer) {
+  const RunningServer server(ServerLimits{.connections_max = 2});
+  const std::string request = "GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  std::vector<UniqueFd> answered;
+  for (int i = 0; i < 2; ++i) {
+    const UniqueFd& fd = answered.emplace_back(connect_tcp(server.port()));
+    ASSERT_TRUE(send_all(fd, request));
+    EXPECT_EQ(status_line(receive_all(fd)), "HTTP/1.1 200 OK");
+  }
+  EXPECT_EQ(status_line(ask(server.port(), request)), "HTTP/1.1 200 OK");
 }
 
 TEST(HttpServer, SaysThatItIsFullWhenAllConnectionsAreBusy) {
