@@ -91,7 +91,7 @@ struct fastlog_field {
   size_t value_bytes;
 };
 
-/* With fields, which are stored as RFC 5424 structured data and found with `fastlogctl grep NAME=VALUE`. Their names
+/* With fields, which are stored as RFC 5424 structured data and found with `fastlogctl cat NAME=VALUE`. Their names
  * are checked: FASTLOG_ERROR_ARGUMENT. */
 FASTLOG_API int fastlog_write_fields(struct fastlog_log* log, int severity,
                                      const struct fastlog_field* fields, size_t count, const char* message,

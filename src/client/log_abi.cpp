@@ -7,6 +7,7 @@
 #include "client/error_text.hpp"
 #include "client/fields.hpp"
 #include "client/log.hpp"
+#include "wire/native.hpp"
 
 struct fastlog_log {
   explicit fastlog_log(fastlogd::client::Settings settings) : log(std::move(settings)) {}
@@ -60,6 +61,8 @@ const char* check(const fastlog_options& options) {
   if (options.facility > 23) return "no such facility";
   if (options.identifier != nullptr && std::strlen(options.identifier) > 128)
     return "identifier over 128 bytes";
+  if (options.identifier != nullptr && !fastlogd::wire::is_word(options.identifier))
+    return "identifier with a space or a control character";
   return "";
 }
 

@@ -27,14 +27,6 @@ bool all_zero(std::string_view bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == 0; });
 }
 
-/// PRINTUSASCII of RFC 5424 and whatever UTF-8 brings: nothing that ends a field or drives a terminal.
-bool is_word(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte > 0x20 && byte != 0x7f;
-  });
-}
-
 bool fail(NativeEvent& event, NativeError error, const char* text) {
   event.kind = NativeEvent::Kind::error;
   event.error = error;
@@ -90,6 +82,13 @@ bool read_record(std::string_view bytes, const NativeRecordFields& fields, Nativ
 }
 
 }  // namespace
+
+bool is_word(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte > 0x20 && byte != 0x7f;
+  });
+}
 
 bool NativeDecoder::next(std::string_view bytes, NativeEvent& event) {
   event.kind = NativeEvent::Kind::more;

@@ -58,6 +58,10 @@ struct NativeEvent {
   NativeRecord record;
 };
 
+/// What an identifier, a host, a procid or a msgid is: PRINTUSASCII of RFC 5424 and whatever UTF-8 brings, nothing that
+/// ends a field or drives a terminal.
+[[nodiscard]] bool is_word(std::string_view text);
+
 /// Takes one connection's bytes apart, in place. Never allocates, never copies, keeps no bytes: the caller puts what was
 /// not consumed in front of the next read. That is at most unfinished_bytes_max() long, because a record that is too
 /// large is refused from its header and skipped as it comes. A value: copy it to go back to where it stood.

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "fastlog/fastlog.h"
 #include "record/structured_data.hpp"
 
 namespace fastlogd::client {
@@ -19,6 +20,18 @@ std::string written(const std::vector<fastlog_field>& fields) {
   std::string text(fields_bytes(fields), '?');
   EXPECT_EQ(write_fields(fields, text.data()), text.data() + text.size());
   return text;
+}
+
+// With or without a daemon: it would only be told by one, and every time.
+TEST(Options, RefuseAnIdentifierThatIsNoWord) {
+  for (const char* identifier : {"bad ident", "line\nbreak", "\x7f"}) {
+    fastlog_options options = FASTLOG_OPTIONS_INIT;
+    options.socket = "/nonexistent/app.sock";
+    options.identifier = identifier;
+    fastlog_log* log = nullptr;
+    EXPECT_EQ(fastlog_open(&options, &log), FASTLOG_ERROR_ARGUMENT);
+    EXPECT_NE(std::string(fastlog_error(log)).find("identifier"), std::string::npos);
+  }
 }
 
 TEST(Fields, AreOneElementOfStructuredData) {

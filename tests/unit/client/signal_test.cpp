@@ -37,7 +37,7 @@ class Handler {
   explicit Handler(const LogPtr& log, int signal = SIGUSR1) : signal_(signal) {
     handlers_log = log.get();
     handled = handlers_ok = 0;
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = log_something;
     action.sa_flags = SA_RESTART;
     ::sigaction(signal_, &action, &before_);
@@ -48,7 +48,7 @@ class Handler {
 
  private:
   const int signal_;
-  struct sigaction before_ {};
+  struct sigaction before_{};
 };
 
 /// Who waits for itself can't be joined.
