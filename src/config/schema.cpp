@@ -84,7 +84,7 @@ void read_durability(const Node& node, std::string path, append::Durability& int
 
 void read_retention(const Node& node, std::string path, append::Retention& into, ReadLog& log) {
   Section section(node, std::move(path), log);
-  section.bytes_or_zero("bytes_max", into.bytes_max, 2 * limits::kSegmentBytesMin);
+  section.bytes_or_zero("bytes_max", into.bytes_max, 3 * limits::kSegmentBytesMin);
   section.duration_or_zero("age_max", into.age_max, seconds(1));
   section.bytes_or_zero("keep_free", into.keep_free, 1);
   section.finish();

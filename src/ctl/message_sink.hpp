@@ -13,7 +13,9 @@ enum class SinkKind : std::uint8_t { unix_stream, unix_datagram, tcp, udp };
 
 struct SinkAddress {
   SinkKind kind = SinkKind::unix_stream;
-  std::string where;  ///< a path, or HOST:PORT ("[::1]:5140" for IPv6)
+  std::string where;     ///< a path, or HOST:PORT ("[::1]:5140" for IPv6)
+  bool counted = false;  ///< a listener of the configuration that takes nothing without octet counts
+  bool raw = false;      ///< one that stores messages as they come, headers and all
 
   [[nodiscard]] bool stream() const { return kind == SinkKind::unix_stream || kind == SinkKind::tcp; }
 };

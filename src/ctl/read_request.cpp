@@ -11,6 +11,8 @@
 namespace fastlogd::ctl {
 namespace {
 
+constexpr std::string_view kCursorLine = "-- cursor: ";  // what --show-cursor puts in front of one
+
 template <class T>
 T or_usage(Result<T> result) {
   if (!result) throw Failure(ExitCode::usage, result.error().context);
@@ -64,6 +66,7 @@ std::string format_cursor(const Cursor& cursor) {
 }
 
 Result<Cursor> parse_cursor(std::string_view text) {
+  if (text.starts_with(kCursorLine)) text.remove_prefix(kCursorLine.size());
   const std::size_t middle = text.find(";s=");
   if (text.starts_with("p=") && middle != std::string_view::npos) {
     const auto position = number(text.substr(2, middle - 2), 16);

@@ -140,10 +140,13 @@ ExitCode send(const SendArguments& arguments, const std::vector<std::string>& wo
   if (!words.empty()) text = fmt::format("{}", fmt::join(words, " "));
   if (!arguments.ack.empty()) return send_with_acknowledgements(arguments, std::move(text));
   if (arguments.print_acks) throw Failure(ExitCode::usage, "--print-acks goes with --ack");
-  const bool several_lines = text && text->find('\n') != std::string::npos;
-  const bool count = arguments.octet_counting || (!arguments.raw && several_lines);
+  const SinkAddress address = sink_address(arguments.sink, SinkUse::any);
   MessageHeader header = header_of(arguments);
-  MessageSink sink(sink_address(arguments.sink, SinkUse::any), count);
+  if (address.raw && !arguments.rfc5424 && !arguments.rfc3164) header.format = MessageFormat::raw;
+  const bool several_lines = text && text->find('\n') != std::string::npos;
+  const bool count =
+      arguments.octet_counting || address.counted || (header.format != MessageFormat::raw && several_lines);
+  MessageSink sink(address, count);
   Sender sender(sink, std::move(header));
   if (text) {
     sender.send(*text);

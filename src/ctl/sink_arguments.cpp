@@ -1,6 +1,7 @@
 #include "ctl/sink_arguments.hpp"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -41,28 +42,37 @@ SinkAddress default_address(const TargetOptions& target, SinkUse use) {
     const bool ipv6 = listener.address.find(':') != std::string::npos;
     return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", listener.address, ipv6 ? "]" : "", listener.port);
   };
+  const auto address = [](SinkKind kind, std::string where, const ingest::ListenerOptions& listener) {
+    return SinkAddress{.kind = kind,
+                       .where = std::move(where),
+                       .counted = listener.framing == ingest::ListenerFraming::octet_counting,
+                       .raw = listener.format == ingest::ListenerFormat::raw};
+  };
   const bool datagrams = use == SinkUse::any;
-  if (const auto* found = first(Transport::unix_stream)) return {SinkKind::unix_stream, found->path};
+  if (const auto* found = first(Transport::unix_stream))
+    return address(SinkKind::unix_stream, found->path, *found);
   const auto* const unix_datagram = datagrams ? first(Transport::unix_datagram) : nullptr;
-  if (unix_datagram != nullptr) return {SinkKind::unix_datagram, unix_datagram->path};
-  if (const auto* found = first(Transport::tcp)) return {SinkKind::tcp, inet(*found)};
+  if (unix_datagram != nullptr) return address(SinkKind::unix_datagram, unix_datagram->path, *unix_datagram);
+  if (const auto* found = first(Transport::tcp)) return address(SinkKind::tcp, inet(*found), *found);
   const auto* const udp = datagrams ? first(Transport::udp) : nullptr;
-  if (udp != nullptr) return {SinkKind::udp, inet(*udp)};
+  if (udp != nullptr) return address(SinkKind::udp, inet(*udp), *udp);
   throw Failure(ExitCode::usage, why_no_listener(*config, target.stream, use));
 }
 
 }  // namespace
 
 void add_sink_arguments(CLI::App& command, SinkArguments& arguments) {
-  auto* sockets = command.add_option_group("Where to", "Default: the configuration's first listener");
-  sockets->add_option("--unix-stream,--socket", arguments.unix_stream, "Unix stream socket")
-      ->type_name("PATH");
-  sockets->add_option("--unix-datagram", arguments.unix_datagram, "Unix datagram socket")->type_name("PATH");
-  sockets->add_option("--tcp", arguments.tcp, "TCP")->type_name("HOST:PORT");
-  sockets->add_option("--udp", arguments.udp, "UDP")->type_name("HOST:PORT");
-  sockets->add_option("--config", arguments.target.config, "The daemon's configuration")
-      ->type_name("FILE")
-      ->capture_default_str();
+  auto* sockets = command.add_option_group("Where to", "Default: a listener of the configuration, by kind");
+  auto* config = command.add_option("--config", arguments.target.config, "The daemon's configuration")
+                     ->type_name("FILE")
+                     ->capture_default_str();
+  const auto add = [&](const char* name, std::string& into, const char* what, const char* type) {
+    sockets->add_option(name, into, what)->type_name(type)->excludes(config);
+  };
+  add("--unix-stream,--socket", arguments.unix_stream, "Unix stream socket", "PATH");
+  add("--unix-datagram", arguments.unix_datagram, "Unix datagram socket", "PATH");
+  add("--tcp", arguments.tcp, "TCP", "HOST:PORT");
+  add("--udp", arguments.udp, "UDP", "HOST:PORT");
   sockets->require_option(0, 1);
   command
       .add_option("--stream", arguments.target.stream, "Of the configuration's listeners one that feeds it")
@@ -77,10 +87,11 @@ SinkAddress sink_address(const SinkArguments& arguments, SinkUse use) {
                   "--stream chooses among the configuration's listeners: a socket that is named feeds the "
                   "stream that its listener feeds");
   }
-  if (!arguments.unix_stream.empty()) return {SinkKind::unix_stream, arguments.unix_stream};
-  if (!arguments.unix_datagram.empty()) return {SinkKind::unix_datagram, arguments.unix_datagram};
-  if (!arguments.tcp.empty()) return {SinkKind::tcp, arguments.tcp};
-  if (!arguments.udp.empty()) return {SinkKind::udp, arguments.udp};
+  if (!arguments.unix_stream.empty()) return {.kind = SinkKind::unix_stream, .where = arguments.unix_stream};
+  if (!arguments.unix_datagram.empty())
+    return {.kind = SinkKind::unix_datagram, .where = arguments.unix_datagram};
+  if (!arguments.tcp.empty()) return {.kind = SinkKind::tcp, .where = arguments.tcp};
+  if (!arguments.udp.empty()) return {.kind = SinkKind::udp, .where = arguments.udp};
   return default_address(arguments.target, use);
 }
 

@@ -5,6 +5,8 @@
 #include <csignal>
 #include <cstring>
 #include <exception>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -36,7 +38,12 @@ int check(const CommandLine& line, config::MissingFile missing) {
   const std::string problems = config::check(line.config_path, missing);
   fmt::print(stderr, "{}", problems);
   if (!problems.empty()) return daemon::kExitConfiguration;
-  fmt::print("{}: good\n", line.config_path);
+  if (std::error_code error; missing == config::MissingFile::defaults &&
+                             !std::filesystem::exists(line.config_path, error) && !error) {
+    fmt::print("{} is absent: built-in defaults hold\n", line.config_path);
+  } else {
+    fmt::print("{}: good\n", line.config_path);
+  }
   return daemon::kExitOk;
 }
 

@@ -104,7 +104,8 @@ def test_a_cursor_goes_on_where_it_was(filled):
     with filled.connect() as connection:
         connection.sendall(b"newer\n")
     filled.quiesce(len(ALL) + 1)
-    assert filled.ctl("cat", "-o", "cat", "--after-cursor", cursor).stdout == b"newer\n"
+    for named in (cursor, f"-- cursor: {cursor}"):  # as the line says it, too: tail -n 1 makes it of a run's output
+        assert filled.ctl("cat", "-o", "cat", "--after-cursor", named).stdout == b"newer\n"
 
 
 def test_time_selects_by_receipt(daemon):
@@ -151,6 +152,16 @@ def test_send_logs_what_it_is_given(daemon):
     daemon.ctl("send", "hello from send")
     daemon.quiesce(1)
     assert daemon.cat() == [b"hello from send"]
+
+
+@pytest.mark.parametrize("takes", [{"framing": "octet-counting"}, {"format": "raw"}], ids=["counted", "raw"])
+def test_send_writes_as_the_listener_takes_it(idle_daemon, takes):
+    daemon = idle_daemon
+    daemon.listener("app").update(takes)
+    daemon.start()
+    done = subprocess.run(daemon.ctl_command("send"), input=b"one\ntwo\n", check=True, capture_output=True, timeout=20)
+    daemon.quiesce(2)
+    assert daemon.cat() == [b"one", b"two"], done
 
 
 @pytest.mark.parametrize("options", [[], ["--ack", "stored"]], ids=["syslog", "native"])
@@ -248,7 +259,7 @@ def test_json_is_unicode_whatever_bytes_a_path_has(idle_daemon):
     (["send", "--stream", "nope", "x"], b"no stream nope; there are: main"), (["bench", "--stream", "nope"], b"no stream nope; there are: main"),
     (["send", "x", "-f", "/etc/hostname"], b"a message and --file exclude each other"),
     (["send", "--ack", "stored", "x", "-f", "/etc/hostname"], b"a message and --file exclude each other"), (["bench", "-n", "0"], b"0"),
-    (["send", "--ack", "stored", "--raw", "x"], b"--ack"),
+    (["send", "--ack", "stored", "--raw", "x"], b"--ack"), (["send", "--tcp", "127.0.0.1:1", "x"], b"excludes"),
 ], ids=lambda value: " ".join(value) if isinstance(value, list) else None)
 def test_a_sender_refuses_what_it_would_not_do(daemon, arguments, words):
     done = daemon.ctl(*arguments, check=False)
