@@ -1,5 +1,15 @@
 #include <pthread.h>
-#if defined(__x86_64__)
+
+// Single steps: of x86, and not into the thread sanitizer, which a handler must not interrupt everywhere.
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#define FASTLOGD_SINGLE_STEPS
+#endif
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#undef FASTLOGD_SINGLE_STEPS
+#endif
+#endif
+#ifdef FASTLOGD_SINGLE_STEPS
 #include <x86intrin.h>
 #endif
 
@@ -131,7 +141,7 @@ TEST(SignalHandler, WhatIsRefusedInAThreadsLastCallIsToldToTheDaemon) {
   EXPECT_EQ(first.told_dropped(), 1U) << "its log is closed";
 }
 
-#if defined(__x86_64__)
+#ifdef FASTLOGD_SINGLE_STEPS
 /// While it lives, each instruction of this thread is followed by a SIGTRAP. The handler itself runs without.
 class InSingleSteps {
  public:
