@@ -75,11 +75,14 @@ BAD = ("", "streams: [", "nonsense: true\n", "- a list\n", "\0binary\1", "http: 
 
 
 def plan(chance: random.Random) -> list[tuple[str | None, str, object]]:
-    """(kind, bad content, way): every kind and every bad file by every way, in any order; the last one is good."""
+    """(kind, bad content, way): every kind and every bad file by every way, in any order; the last one is good. No empty file
+    follows another: the same bytes again are no reload."""
     good = list(itertools.islice(itertools.cycle((kind, "", way) for kind in KINDS for way in WAYS), GOOD - 1))
     bad = list(itertools.islice(itertools.cycle((None, content, way) for content in BAD for way in WAYS), BAD_ONES))
     rounds = good + bad
     chance.shuffle(rounds)
+    while any(one[:2] == next_one[:2] == (None, "") for one, next_one in itertools.pairwise(rounds)):
+        chance.shuffle(rounds)
     return [*rounds, ("diagnostics", "", WAYS[0])]
 
 
