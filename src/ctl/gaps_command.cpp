@@ -12,12 +12,17 @@
 namespace fastlogd::ctl {
 namespace {
 
+bool may_be_there(const segment::Gap& gap) {
+  return gap.reason == ingress::LossReason::durability_unknown;
+}
+
 /// A reader that finds numbers missing says so, and the GAP frame that recovery wrote about it comes later: one loss,
-/// and the frame knows more of it.
+/// and the frame knows more of it. One of records that may be there knows less.
 void add_once(std::vector<segment::Gap>& gaps, const segment::Gap& gap) {
   if (gap.numbered()) {
     std::erase_if(gaps, [&](const segment::Gap& told) {
-      return told.numbered() && told.first >= gap.first && told.last <= gap.last;
+      const bool says_less = may_be_there(told) || !may_be_there(gap);
+      return says_less && told.numbered() && told.first >= gap.first && told.last <= gap.last;
     });
   }
   gaps.push_back(gap);
@@ -30,8 +35,9 @@ ExitCode list_gaps(const ScanArguments& arguments) {
   });
   Table table({"reason", "records", "first", "last", "from", "to"});
   std::uint64_t lost = 0;
+  std::uint64_t uncertain = 0;
   for (const segment::Gap& gap : gaps) {
-    lost += gap.count;
+    (may_be_there(gap) ? uncertain : lost) += gap.count;
     const std::string reason(
         gap.reason == ingress::LossReason::none ? "unaccounted" : ingress::stored_reason_name(gap.reason));
     table.add({Cell::of_text(reason), Cell::of_known(gap.count), Cell::of_known(gap.first.value),
@@ -42,7 +48,8 @@ ExitCode list_gaps(const ScanArguments& arguments) {
   } else if (table.empty()) {
     fmt::print("no gaps\n");
   } else {
-    fmt::print("{}{} records lost in all\n", table.to_text(), lost);
+    const std::string rest = uncertain == 0 ? "" : fmt::format(", {} may not be on disk", uncertain);
+    fmt::print("{}{} records lost in all{}\n", table.to_text(), lost, rest);
   }
   if (!complete) return ExitCode::corruption;
   return table.empty() ? ExitCode::nothing_found : ExitCode::done;
