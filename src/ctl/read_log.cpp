@@ -174,8 +174,10 @@ void LogPrinter::print_forwards() {
       if (!reader_.seek(next_segment(item.position))) return;
       continue;
     }
+    // Behind the last one asked for, what is lost is told, too; a match there came when this had begun.
+    const bool enough = !request_.follow && request_.lines && found_ >= *request_.lines;
+    if (enough && item.kind == LogItem::Kind::record && matches(item.record)) return;
     show(item);
-    if (!request_.follow && request_.lines && found_ >= *request_.lines) return;
   }
 }
 

@@ -51,6 +51,38 @@ TEST_F(ReadLogTest, TakesDamageThatAStartHasWrittenDownForHistory) {
   EXPECT_EQ(read(), test::records(1, 3));
 }
 
+TEST_F(ReadLogTest, TellsOfDamageBehindTheNewestRecord) {
+  log_.begin();
+  log_.add_records(4);
+  const std::uint64_t fifth = log_.writer.offset();
+  log_.add_records(1);
+  log_.seal();
+  test::flip_bit(log_.path(1), fifth + 8, 0);
+  arguments_.output = "short";
+  EXPECT_EQ(read(ExitCode::corruption).size(), 5U);
+  for (const char* lines : {"1", "2"}) {
+    arguments_.lines = lines;
+    const auto shown = read(ExitCode::corruption);
+    ASSERT_EQ(shown.size(), std::stoul(lines) + 1);
+    EXPECT_TRUE(shown.back().starts_with("-- gap")) << shown.back();
+  }
+  arguments_.lines = "1";
+  arguments_.pattern = "record 2";
+  EXPECT_EQ(read(ExitCode::corruption).size(), 1U) << "a newer match may be what is damaged";
+}
+
+TEST_F(ReadLogTest, TellsOfALossBehindTheNewestRecord) {
+  log_.begin();
+  log_.add_records(2);
+  ASSERT_TRUE(log_.writer.append_gap({.reason = ingress::LossReason::kernel_udp, .count = 17}));
+  log_.seal();
+  arguments_.output = "short";
+  arguments_.lines = "1";
+  const auto shown = read();
+  ASSERT_EQ(shown.size(), 2U);
+  EXPECT_TRUE(shown.back().starts_with("-- gap")) << shown.back();
+}
+
 TEST_F(ReadLogTest, SaysWhatIsMissingRightBehindACursor) {
   log_.begin();
   log_.add_records(5);

@@ -232,7 +232,7 @@ TEST_P(GapInTime, IsShownByANumberOfLinesSinceATime) {
   arguments_.lines = "10";
   EXPECT_EQ(shown(at(5), ""), "g45");
   arguments_.lines = "2";
-  EXPECT_EQ(shown("", at(5)), "23");
+  EXPECT_EQ(shown("", at(5)), "23g") << "what is lost behind the newest is told, too";
 }
 
 TEST_F(ReadLogTest, WordsAreAStreamAndConditions) {
