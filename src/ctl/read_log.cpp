@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -9,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/host_name.hpp"
+#include "ctl/failure.hpp"
 #include "ctl/open_log.hpp"
 #include "segment/log_reader.hpp"
 
@@ -70,6 +72,7 @@ class LogPrinter {
   void go_to_end();
   void go_back(std::uint64_t records);
   void go_to_oldest();
+  void refuse_cursor_beyond_end();
   void print_forwards();
   void print_backwards();
   [[nodiscard]] bool wait_for_more();
@@ -111,11 +114,28 @@ void LogPrinter::go_to_start() {
   if (auto found = reader_.seek_time(spec_.since_ns); !found) reader_.seek_oldest();
 }
 
+/// A log that was removed and made anew would be silent until it has grown up to the cursor, and then go on in the middle:
+/// who goes on where the last run ended would miss all before. It can't be guessed which records have been seen.
+void LogPrinter::refuse_cursor_beyond_end() {
+  reader_.seek_end();
+  const LogPosition end = std::max(reader_.position(), reader_.committed());
+  const Sequence next = reader_.expected();
+  const bool no_such_number = next.value != 0 && cursor_.sequence >= next;
+  if (cursor_.position <= end && (!no_such_number || reader_.seek(cursor_.position, cursor_.sequence)))
+    return;
+  throw Failure(
+      ExitCode::usage,
+      fmt::format("stream {}: the log ends before the cursor {}: it was made anew, or lost its end; "
+                  "without --after-cursor it is shown from its beginning",
+                  request_.stream.name, format_cursor(cursor_)));
+}
+
 /// The oldest place that may be shown: behind the cursor, or where the log begins.
 void LogPrinter::go_to_oldest() {
   floor_ = {};
   if (!request_.after) return reader_.seek_oldest();
   cursor_ = *request_.after;
+  refuse_cursor_beyond_end();
   if (reader_.seek(cursor_.position, cursor_.sequence)) {
     floor_ = cursor_.position;
     // Else the log has lost its end since, or it is another one.
