@@ -85,6 +85,7 @@ class LogPrinter {
     return !request_.filtered || request_.filter.matches(record);
   }
   void show(const LogItem& item);
+  void go_behind_gap(const LogItem& item);
   void show_gap(const segment::Gap& gap);
   void fail() {
     output_.flush();
@@ -228,12 +229,24 @@ bool LogPrinter::wait_for_more() {
 
 void LogPrinter::show(const LogItem& item) {
   damaged_ = damaged_ || is_damage(item);
-  if (item.kind == LogItem::Kind::gap) return show_gap(item.gap);
+  if (item.kind == LogItem::Kind::gap) {
+    if (!request_.reverse) go_behind_gap(item);
+    return show_gap(item.gap);
+  }
   cursor_ = {item.next, item.record.sequence};
   if (!matches(item.record)) return;
   renderer_.append(output_.buffer(), item.record);
   output_.written();
   ++found_;
+}
+
+/// Else a gap at the log's end would be told by every run that goes on at the cursor. A reader's own gap has no place in the
+/// log, and one behind the time asked for is left to a run that asks for it.
+void LogPrinter::go_behind_gap(const LogItem& item) {
+  if (item.frame.empty() || item.gap.from_ns > spec_.until_ns) return;
+  const Sequence next = reader_.expected();
+  cursor_.position = item.next;
+  cursor_.sequence = next.value != 0 ? Sequence{next.value - 1} : std::max(cursor_.sequence, item.gap.last);
 }
 
 void LogPrinter::show_gap(const segment::Gap& gap) {

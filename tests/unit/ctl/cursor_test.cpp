@@ -80,5 +80,42 @@ TEST_F(CursorTest, IsRefusedWhereALogMadeAnewHasGrownBeyondIt) {
   expect_refused_everywhere();
 }
 
+TEST_F(CursorTest, MovesBehindAGapAtTheEndOfTheLog) {
+  arguments_.output = "short";
+  log_.begin();
+  log_.add_records(3);
+  ASSERT_TRUE(log_.writer.append_gap({.reason = ingress::LossReason::kernel_udp, .count = 17}));
+  EXPECT_EQ(go_on().size(), 4U);
+  EXPECT_TRUE(go_on(ExitCode::nothing_found).empty()) << "told already";
+  ASSERT_TRUE(log_.writer.append_gap(
+      {.reason = ingress::LossReason::damaged, .count = 3, .first = Sequence{4}, .last = Sequence{6}}));
+  log_.next_sequence = 7;
+  EXPECT_EQ(go_on(ExitCode::nothing_found).size(), 1U) << "the new gap";
+  EXPECT_TRUE(arguments_.after_cursor.ends_with(";s=6")) << arguments_.after_cursor;
+  EXPECT_TRUE(go_on(ExitCode::nothing_found).empty()) << "told already";
+  ASSERT_TRUE(log_.writer.append_gap(
+      {.reason = ingress::LossReason::durability_unknown, .count = 1, .first = Sequence{2}, .last = Sequence{2}}));
+  EXPECT_EQ(go_on(ExitCode::nothing_found).size(), 1U);
+  EXPECT_TRUE(arguments_.after_cursor.ends_with(";s=6")) << "an old number does not take it back";
+  log_.add_records(1);
+  log_.seal();
+  EXPECT_EQ(go_on().size(), 1U);
+  EXPECT_TRUE(arguments_.after_cursor.ends_with(";s=7")) << arguments_.after_cursor;
+}
+
+TEST_F(CursorTest, StaysInFrontOfAGapBehindTheTimeAskedFor) {
+  arguments_.output = "short";
+  log_.begin();
+  log_.add_records(3);
+  ASSERT_TRUE(log_.writer.append_gap({.reason = ingress::LossReason::kernel_udp,
+                                      .count = 17,
+                                      .from_ns = test::kFirstTime + 3,
+                                      .to_ns = test::kFirstTime + 4}));
+  arguments_.until = "@1700000000.000000002";
+  EXPECT_EQ(go_on().size(), 2U);
+  arguments_.until.clear();
+  EXPECT_EQ(go_on().size(), 2U) << "record 3 and the gap";
+}
+
 }  // namespace
 }  // namespace fastlogd::ctl
