@@ -126,7 +126,7 @@ bool parse_clock(std::string_view text, CivilTime& into) {
   return parse_time_of_day(text, into) == text.size() && !text.empty();
 }
 
-/// A date, a clock time, or both with a space between, in the local zone.
+/// A date, a clock time, or both with a space or a T between, in the local zone.
 Time parse_calendar(std::string_view text, std::int64_t now_ns) {
   CivilTime time = today(now_ns);
   if (parse_clock(text, time)) return from_local(time);
@@ -137,18 +137,18 @@ Time parse_calendar(std::string_view text, std::int64_t now_ns) {
                    .month = two_digits(&text[5]),
                    .day = two_digits(&text[8])};
   if (century > 99 || year > 99 || !time.valid()) return {};
-  if (text.size() > 10 && (text[10] != ' ' || !parse_clock(text.substr(11), time))) return {};
+  const bool separated = text.size() > 10 && (text[10] == ' ' || text[10] == 'T' || text[10] == 't');
+  if (text.size() > 10 && (!separated || !parse_clock(text.substr(11), time))) return {};
   return from_local(time);
 }
 
-/// RFC 3339. Without a zone the local one is asked for, at that very time.
+/// RFC 3339 with a zone. Without one it is a local time: what the zone's offset is then, mktime knows.
 Time parse_internet(std::string_view text) {
   std::int64_t as_utc = 0;
-  std::int64_t as_local = 0;
+  std::int64_t elsewhere = 0;
   if (parse_rfc3339(text, 0, as_utc) != text.size() || text.empty() || as_utc == kNoTime) return {};
-  const std::int64_t offset = local_offset(as_utc / kNanosPerSecond);
-  if (parse_rfc3339(text, offset, as_local) != text.size() || as_local == kNoTime) return {};
-  return as_local;
+  const bool has_zone = parse_rfc3339(text, 3600, elsewhere) == text.size() && elsewhere == as_utc;
+  return has_zone ? Time{as_utc} : Time{};
 }
 
 }  // namespace

@@ -74,6 +74,19 @@ TEST_F(TimeSpec, ReadsDatesInTheLocalZone) {
   EXPECT_EQ(parsed("2026-07-01T10:00:00"), utc(2026, 7, 1, 8));
 }
 
+TEST_F(TimeSpec, ReadsTheSameTimeBehindATAndASpaceWhenTheClocksChange) {
+  EXPECT_EQ(parsed("2026-10-25T01:30:00"), utc(2026, 10, 24, 23, 30)) << "still summer time";
+  EXPECT_EQ(parsed("2026-03-29T01:30:00"), utc(2026, 3, 29, 0, 30)) << "still winter time";
+  for (const char* const day : {"2026-03-29", "2026-10-25"}) {
+    for (int hour = 0; hour < 24; ++hour) {
+      const std::string clock = fmt::format("{:02}:30:00.25", hour);
+      EXPECT_EQ(parsed(fmt::format("{}T{}", day, clock)), parsed(fmt::format("{} {}", day, clock)))
+          << day << ' ' << clock;
+    }
+  }
+  EXPECT_EQ(parsed("2026-10-25T01:30:00+02:00"), utc(2026, 10, 24, 23, 30));
+}
+
 TEST_F(TimeSpec, ReadsRfc3339) {
   EXPECT_EQ(parsed("2026-11-22T10:00:00Z"), utc(2026, 11, 22, 10));
   EXPECT_EQ(parsed("2026-11-22T10:00:00.123-05:00"), utc(2026, 11, 22, 15) + 123'000'000);
