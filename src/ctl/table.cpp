@@ -26,7 +26,8 @@ Cell Cell::of_text(const std::string& text) {
   Cell cell;
   // Senders' names may hold what a terminal obeys.
   view::append_escaped(cell.text, text.empty() ? std::string_view("-") : std::string_view(text));
-  cell.json = view::to_valid_utf8(boost::json::serialize(boost::json::string(text)));
+  cell.json =
+      view::escape_high_controls(view::to_valid_utf8(boost::json::serialize(boost::json::string(text))));
   return cell;
 }
 

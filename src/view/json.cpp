@@ -102,7 +102,7 @@ std::string structured_data_json(std::string_view data) {
     boost::json::object& element = slot.is_null() ? slot.emplace_object() : slot.as_object();
     if (!param.name.empty()) add_param(element, param);
   }
-  return boost::json::serialize(elements);
+  return escape_high_controls(boost::json::serialize(elements));
 }
 
 void write_source(ObjectWriter& object, const SourceView& source) {

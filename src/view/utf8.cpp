@@ -12,19 +12,33 @@ constexpr std::uint8_t byte_at(std::string_view text, std::size_t at) {
 }
 
 /// One pass without a branch per byte: printable ASCII but quote and backslash, which a JSON string holds as
-/// they are.
+/// they are. DEL is not printable.
 bool is_plain_json(std::string_view text) {
   unsigned found = 0;
   for (const char c : text) {
     const auto byte = static_cast<std::uint8_t>(c);
-    found |= static_cast<unsigned>(byte < 0x20) | static_cast<unsigned>(byte >= 0x80) |
+    found |= static_cast<unsigned>(byte < 0x20) | static_cast<unsigned>(byte >= 0x7f) |
              static_cast<unsigned>(byte == '"') | static_cast<unsigned>(byte == '\\');
   }
   return found == 0;
 }
 
-void append_json_ascii(std::string& out, char c) {
+void append_unicode_escape(std::string& out, std::uint8_t code) {
   constexpr std::string_view kDigits = "0123456789abcdef";
+  out += "\\u00";
+  out += kDigits[code >> 4];
+  out += kDigits[code & 15];
+}
+
+/// How many bytes at `at` are one of U+007F..U+009F; else 0. JSON allows them as they are, terminals obey them.
+std::size_t high_control_bytes(std::string_view text, std::size_t at) {
+  if (text[at] == '\x7f') return 1;
+  const bool control = text[at] == '\xc2' && at + 1 < text.size() && byte_at(text, at + 1) >= 0x80 &&
+                       byte_at(text, at + 1) < 0xa0;
+  return control ? 2 : 0;
+}
+
+void append_json_ascii(std::string& out, char c) {
   switch (c) {
     case '"':
       out += "\\\"";
@@ -55,9 +69,7 @@ void append_json_ascii(std::string& out, char c) {
     out += c;
     return;
   }
-  out += "\\u00";
-  out += kDigits[byte >> 4];
-  out += kDigits[byte & 15];
+  append_unicode_escape(out, byte);
 }
 
 }  // namespace
@@ -101,6 +113,22 @@ std::string to_valid_utf8(std::string_view text) {
   return valid;
 }
 
+std::string escape_high_controls(std::string json) {
+  if (json.find_first_of("\x7f\xc2") == std::string::npos) return json;
+  std::string escaped;
+  escaped.reserve(json.size());
+  for (std::size_t at = 0; at < json.size();) {
+    const std::size_t bytes = high_control_bytes(json, at);
+    if (bytes == 0) {
+      escaped += json[at++];
+    } else {
+      append_unicode_escape(escaped, byte_at(json, at + bytes - 1));
+      at += bytes;
+    }
+  }
+  return escaped;
+}
+
 bool append_json_string(std::string& out, std::string_view text) {
   bool valid = true;
   out += '"';
@@ -109,7 +137,9 @@ bool append_json_string(std::string& out, std::string_view text) {
   } else {
     for (std::size_t at = 0; at < text.size();) {
       const std::size_t bytes = utf8_sequence_bytes(text, at);
-      if (bytes == 1) {
+      if (high_control_bytes(text, at) != 0) {
+        append_unicode_escape(out, byte_at(text, at + bytes - 1));  // the last byte is its code
+      } else if (bytes == 1) {
         append_json_ascii(out, text[at]);
       } else {
         out += bytes == 0 ? kReplacement : text.substr(at, bytes);

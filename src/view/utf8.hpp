@@ -17,8 +17,11 @@ namespace fastlogd::view {
 [[nodiscard]] std::string to_valid_utf8(std::string_view text);
 
 /// Appends `text` as a quoted JSON string (RFC 8259 section 7), offending bytes as U+FFFD. False: there were
-/// some.
+/// some. All control characters are escaped, also those that JSON doesn't demand: U+009B drives a terminal.
 [[nodiscard]] bool append_json_string(std::string& out, std::string_view text);
+
+/// The same JSON text with U+007F..U+009F, which can only stand in its strings, as escapes.
+[[nodiscard]] std::string escape_high_controls(std::string json);
 
 /// RFC 4648 section 4, padded.
 void append_base64(std::string& out, std::string_view bytes);

@@ -39,6 +39,9 @@ TEST(Table, ShowsControlCharactersAsEscapesAndKeepsThemInJson) {
             "IDENTIFIER   HOST\n"
             "a\\x1b[2J\\nb  h\n");
   EXPECT_EQ(table.to_json(), "[\n {\"identifier\": \"a\\u001b[2J\\nb\", \"host\": \"h\"}\n]\n");
+  Table high({"identifier"});
+  high.add({Cell::of_text("a\x7f\xc2\x9b")});
+  EXPECT_EQ(high.to_json(), "[\n {\"identifier\": \"a\\u007f\\u009b\"}\n]\n");
 }
 
 TEST(ProgressBar, FillsAsWorkIsDone) {

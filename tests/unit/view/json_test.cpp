@@ -62,6 +62,25 @@ TEST(Json, EscapesWhatJsonDemands) {
   EXPECT_FALSE(object.contains("message_base64"));
 }
 
+TEST(Json, EscapesWhatATerminalObeys) {
+  const std::string_view message =
+      "del \x7f csi \xc2\x9b"
+      "2J \xc2\x80 \xc2\x9f nbsp \xc2\xa0 \xc3\x9b \xe2\x80\x9b"sv;
+  EXPECT_NE(json(record(message))
+                .find("del \\u007f csi \\u009b2J \\u0080 \\u009f nbsp \xc2\xa0 \xc3\x9b \xe2\x80\x9b\""),
+            std::string::npos)
+      << json(record(message));
+  EXPECT_NE(json(record("\x7f")).find("\"\\u007f\""), std::string::npos) << "ASCII all of it";
+  EXPECT_EQ(parsed(record(message)).at("message").as_string(), message);
+  EXPECT_FALSE(parsed(record(message)).contains("message_base64"));
+  const std::string_view slice = "[a x=\"\x7f\xc2\x9b\xc2\xa0\"]";
+  RecordView view = record(slice);
+  view.flags.bits = static_cast<std::uint8_t>(RecordFormat::rfc5424);
+  view.message_start = static_cast<std::uint32_t>(slice.size());
+  EXPECT_NE(json(view).find("{\"a\":{\"x\":\"\\u007f\\u009b\xc2\xa0\"}}"), std::string::npos) << json(view);
+  EXPECT_EQ(parsed(view).at("structured_data").at("a").at("x").as_string(), "\x7f\xc2\x9b\xc2\xa0");
+}
+
 TEST(Json, KeepsInvalidUtf8Exactly) {
   const boost::json::object object = parsed(record("a\xff\xc3("));
   EXPECT_EQ(object.at("message").as_string(), "a\xef\xbf\xbd\xef\xbf\xbd(");
