@@ -66,13 +66,14 @@ void add_sink_arguments(CLI::App& command, SinkArguments& arguments) {
   auto* config = command.add_option("--config", arguments.target.config, "The daemon's configuration")
                      ->type_name("FILE")
                      ->capture_default_str();
-  const auto add = [&](const char* name, std::string& into, const char* what, const char* type) {
-    sockets->add_option(name, into, what)->type_name(type)->excludes(config);
-  };
-  add("--unix-stream,--socket", arguments.unix_stream, "Unix stream socket", "PATH");
-  add("--unix-datagram", arguments.unix_datagram, "Unix datagram socket", "PATH");
-  add("--tcp", arguments.tcp, "TCP", "HOST:PORT");
-  add("--udp", arguments.udp, "UDP", "HOST:PORT");
+  auto* unix_stream =
+      sockets->add_option("--unix-stream,--socket", arguments.unix_stream, "Unix stream socket");
+  auto* unix_datagram =
+      sockets->add_option("--unix-datagram", arguments.unix_datagram, "Unix datagram socket");
+  auto* tcp = sockets->add_option("--tcp", arguments.tcp, "TCP");
+  auto* udp = sockets->add_option("--udp", arguments.udp, "UDP");
+  for (auto* path : {unix_stream, unix_datagram}) path->type_name("PATH")->excludes(config);
+  for (auto* address : {tcp, udp}) address->type_name("HOST:PORT")->excludes(config);
   sockets->require_option(0, 1);
   command
       .add_option("--stream", arguments.target.stream, "Of the configuration's listeners one that feeds it")

@@ -93,8 +93,10 @@ TEST_F(CursorTest, MovesBehindAGapAtTheEndOfTheLog) {
   EXPECT_EQ(go_on(ExitCode::nothing_found).size(), 1U) << "the new gap";
   EXPECT_TRUE(arguments_.after_cursor.ends_with(";s=6")) << arguments_.after_cursor;
   EXPECT_TRUE(go_on(ExitCode::nothing_found).empty()) << "told already";
-  ASSERT_TRUE(log_.writer.append_gap(
-      {.reason = ingress::LossReason::durability_unknown, .count = 1, .first = Sequence{2}, .last = Sequence{2}}));
+  ASSERT_TRUE(log_.writer.append_gap({.reason = ingress::LossReason::durability_unknown,
+                                      .count = 1,
+                                      .first = Sequence{2},
+                                      .last = Sequence{2}}));
   EXPECT_EQ(go_on(ExitCode::nothing_found).size(), 1U);
   EXPECT_TRUE(arguments_.after_cursor.ends_with(";s=6")) << "an old number does not take it back";
   log_.add_records(1);
