@@ -220,7 +220,7 @@ int Log::flush(int level, Deadline deadline) {
   Places places;
   {
     const std::lock_guard lock(mutex_);
-    forget_drained();
+    forget_drained(level);  // else a flush to disk would not wait for what is stored alone
     all = producers_;
     all.insert(all.end(), left_over_.begin(), left_over_.end());
     places.reserve(left_over_.size());
@@ -278,9 +278,9 @@ void Log::release(Producer* producer) {
 }
 
 /// With the lock.
-void Log::forget_drained() {
-  std::erase_if(left_over_, [this](const std::shared_ptr<Producer>& producer) {
-    if (!producer->is_drained(to_say_)) return false;
+void Log::forget_drained(int level) {
+  std::erase_if(left_over_, [this, level](const std::shared_ptr<Producer>& producer) {
+    if (!producer->is_drained(level, to_say_)) return false;
     written_before_ += producer->written();
     dropped_before_ += producer->dropped();
     return true;

@@ -65,7 +65,7 @@ class Log {
  private:
   Producer* find_or_make();
   Producer* make(std::chrono::milliseconds wait);
-  void forget_drained();
+  void forget_drained(int level = FASTLOG_STORED);
 
   const Settings settings_;
   const std::uint64_t id_;

@@ -112,10 +112,10 @@ class Producer {
   [[nodiscard]] std::uint64_t written() const { return last_number_.load(std::memory_order_acquire); }
   [[nodiscard]] bool shares() const { return shares_.load(std::memory_order_relaxed); }
   [[nodiscard]] const std::string& error() const { return error_; }
-  /// The daemon has stored all of it and said so, or nobody ever will, and its thread has ended. False also while somebody
-  /// flushes it. `to_say` is set where a flush would have said FASTLOG_ERROR_REFUSED. The caller keeps others from taking
-  /// its place.
-  [[nodiscard]] bool is_drained(bool& to_say);
+  /// The daemon has said that all of it has reached `level`, or nobody ever will, and its thread has ended. False also while
+  /// somebody flushes it. `to_say` is set where a flush would have said FASTLOG_ERROR_REFUSED. The caller keeps others from
+  /// taking its place.
+  [[nodiscard]] bool is_drained(int level, bool& to_say);
   /// The thread of it has ended. True: the calling one has taken its place, and nobody else does until leave().
   [[nodiscard]] bool take_place();
   /// The owner ends, or gives the place back. What a signal handler lost in its last call is told.

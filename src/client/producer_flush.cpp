@@ -85,13 +85,13 @@ int Producer::say() {
   return std::exchange(to_say_, false) ? FASTLOG_ERROR_REFUSED : FASTLOG_OK;
 }
 
-bool Producer::is_drained(bool& to_say) {
+bool Producer::is_drained(int level, bool& to_say) {
   // Who holds the lock may be waiting for the daemon, and the ring may be gone when it is done: ask again later.
   const std::unique_lock lock(slow_, std::try_to_lock);
   if (!lock || owner_.load() != std::thread::id() || !holds_nothing()) return false;
   const std::uint64_t last = last_number_.load(std::memory_order_acquire);
-  const bool listens = link_ && stored_ < last && hear();
-  if (listens && stored_ < last && ask_once(last)) return false;
+  const bool listens = link_ && reached(level) < last && hear();
+  if (listens && reached(level) < last && (level == FASTLOG_SYNCED || ask_once(last))) return false;
   to_say = to_say || to_say_ || (where_ == Where::socket && stored_ < last);
   return true;
 }

@@ -73,6 +73,7 @@ class NativeSession final : public Channel, public AckListener {
   void greet(const wire::NativeHello& hello);
   void refuse_record(const wire::NativeEvent& event);
   void request_sync(BlockWriter& writer);
+  void sync_before_removal();
   void keep_tail(std::string_view rest);
   [[nodiscard]] std::size_t payload_wanted(const BlockWriter& writer) const;
 

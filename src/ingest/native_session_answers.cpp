@@ -65,8 +65,21 @@ bool NativeSession::owes_answers() const {
          replies_.acknowledged_synced() < synced_wanted_;
 }
 
+/// A client whose listener ends may come back through another one, and what came before its first number is on disk to it
+/// then. A stop syncs everything.
+void NativeSession::sync_before_removal() {
+  if (!draining_ || close_reason_ != CloseReason::removed) return;
+  if (synced_wanted_ >= ledger_.last() || ledger_.synced() >= ledger_.last()) return;
+  synced_wanted_ = ledger_.last();
+  sync_request_ = true;
+  request_sync(thread_.writer(*listener_));
+  if (waits_for_progress()) board().wait(*this);
+}
+
 void NativeSession::end_if_done() {
-  if (finished() || !ended_ || backlog_ || owes_answers()) return;
+  if (finished() || !ended_ || backlog_) return;
+  sync_before_removal();
+  if (owes_answers()) return;
   if (draining_) {
     replies_.error(wire::NativeError::shutting_down, kStopping);
     replies_.send(waiter_.fd(), tick_ns_);

@@ -81,14 +81,28 @@ def test_what_a_client_still_holds_at_a_stop_is_not_counted_lost_and_the_next_da
         daemon.kill()
 
 
-def test_what_a_removed_listener_took_is_on_disk_when_its_client_comes_back(idle_daemon: Daemon):
+@pytest.mark.parametrize("flags", [0, fastlog.SOCKET_ONLY], ids=["shared", "socket"])
+def test_a_flush_to_disk_is_one_of_what_ended_threads_wrote_too(idle_daemon: Daemon, flags: int):
+    idle_daemon.stream["durability"] = {"mode": "none"}
+    daemon = idle_daemon.start()
+    with fastlog.opened(daemon, flags=flags) as log:
+        thread = threading.Thread(target=lambda: [log.write(b"%d" % number) for number in range(100)])
+        thread.start()
+        thread.join()
+        assert log.flush(fastlog.SYNCED) == fastlog.OK
+        stream, = json.loads(daemon.ctl("status", "--json").stdout)["streams"]
+        assert stream["durable"] == stream["committed"]
+
+
+@pytest.mark.parametrize("flags", [0, fastlog.SOCKET_ONLY], ids=["shared", "socket"])
+def test_what_a_removed_listener_took_is_on_disk_when_its_client_comes_back(idle_daemon: Daemon, flags: int):
     """The client of the listener that comes later asks for nothing: to it, what was given back before is on disk."""
     idle_daemon.stream["durability"] = {"mode": "none"}
     daemon = idle_daemon.start()
     listeners = daemon.config["listeners"]
-    with fastlog.opened(daemon) as log:
+    with fastlog.opened(daemon, flags=flags) as log:
         assert all(log.write(b"%d" % number) == fastlog.OK for number in range(100))
-        daemon.quiesce(received=100)
+        assert log.flush(fastlog.STORED) == fastlog.OK
         daemon.config["listeners"] = [listener for listener in listeners if listener["name"] != "app"]
         daemon.write_config()
         eventually(lambda: daemon.metrics().sum("fastlogd_closed_connections_total", reason="removed") == 1)
