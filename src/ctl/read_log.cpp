@@ -120,6 +120,7 @@ void LogPrinter::go_to_start() {
 void LogPrinter::refuse_cursor_beyond_end() {
   reader_.seek_end();
   const LogPosition end = std::max(reader_.position(), reader_.committed());
+  if (end.segment() == 0) return;  // the directory can't be read now: next() says why
   const Sequence next = reader_.expected();
   const bool no_such_number = next.value != 0 && cursor_.sequence >= next;
   if (cursor_.position <= end && (!no_such_number || reader_.seek(cursor_.position, cursor_.sequence)))

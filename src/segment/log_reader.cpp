@@ -56,7 +56,7 @@ bool LogReader::State::left_unfinished() const {
 std::uint64_t LogReader::State::trusted_end() const {
   if (trusted_ && trusted_->segment() == index_) return trusted_->offset();
   auto cursor = SegmentCursor::open(*files_, directory_, index_, Access::pread);
-  if (!cursor) return unknown_end(cursor.error());
+  if (!cursor) return is_no_segment(cursor.error()) ? kHeaderBytes : unknown_end(cursor.error());
   const auto indices = readable_segments();
   if (!indices) return unknown_end(indices.error());
   const auto next = open_behind(*files_, directory_, *indices, index_);
@@ -69,6 +69,7 @@ void LogReader::State::go_to(std::uint64_t index) {
   cursor_.reset();
   behind_.clear();
   told_.reset();
+  trouble_.reset();
   index_ = index;
   placed_ = true;
   gap_due_ = false;

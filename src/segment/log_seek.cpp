@@ -252,9 +252,11 @@ LogReader::State::Step LogReader::State::told_down_to(std::uint64_t number, ingr
 
 /// The frame at `at`, or first what is missing behind it.
 LogReader::State::Step LogReader::State::give_back(std::uint64_t at, LogItem& item) {
+  const std::uint64_t end = limit();
+  if (trouble_) return fail_by_trouble();
   cursor_->return_to(at);
   FrameView frame;
-  const bool valid = cursor_->next(limit(), frame) == FrameStatus::valid;
+  const bool valid = cursor_->next(end, frame) == FrameStatus::valid;
   if (valid && frame.header.type == FrameType::data &&
       told_down_to(frame.header.sequence + 1, ingress::LossReason::none, item) == Step::item) {
     expected_ = item.gap.first;  // next() tells the same gap again
@@ -349,8 +351,9 @@ LogReader::State::Step LogReader::State::go_back_to(SegmentCursor cursor, bool r
   // Where its end is not written down, begin at the end of the last used block.
   const std::uint64_t end = limit();
   if (trouble_) {
+    const Step failed = fail_by_trouble();
     go_to(here);
-    return fail_by_trouble();
+    return failed;
   }
   cursor_->return_to(cursor_->trailer() ? end : std::min(next_block(cursor_->last_block(end)), end));
   return step;

@@ -11,12 +11,8 @@ namespace {
 Result<std::optional<OpenPayload>> open_of(FileSystem& files, const std::string& directory,
                                            std::uint64_t index) {
   auto cursor = SegmentCursor::open(files, directory, index, Access::pread);
-  if (!cursor) {
-    const Error& error = cursor.error();
-    if (is_bad_segment(error) || error.code == std::errc::no_such_file_or_directory)
-      return std::optional<OpenPayload>();
-    return error;
-  }
+  if (!cursor)
+    return is_no_segment(cursor.error()) ? Result<std::optional<OpenPayload>>(std::nullopt) : cursor.error();
   cursor->read_ahead(limits::kPageBytes);
   FrameView frame;
   if (!cursor->peek_block(0, kBlockBytes, frame) || frame.header.type != FrameType::open)
@@ -25,6 +21,10 @@ Result<std::optional<OpenPayload>> open_of(FileSystem& files, const std::string&
 }
 
 }  // namespace
+
+bool is_no_segment(const Error& error) {
+  return is_bad_segment(error) || error.code == std::errc::no_such_file_or_directory;
+}
 
 Result<std::optional<OpenPayload>> open_behind(FileSystem& files, const std::string& directory,
                                                std::span<const std::uint64_t> indices, std::uint64_t index) {

@@ -14,6 +14,9 @@
 
 namespace fastlogd::segment {
 
+/// Of opening a segment: the file is gone, or is none. Other errors may pass.
+[[nodiscard]] bool is_no_segment(const Error& error);
+
 /// The OPEN of the first of `indices` (ascending) behind `index` that is in use; nothing if there is none. Fails where one
 /// can't be asked now (no descriptor is free, say), which must not be taken for an answer.
 [[nodiscard]] Result<std::optional<OpenPayload>> open_behind(FileSystem& files, const std::string& directory,
