@@ -58,11 +58,11 @@ int run(const CommandLine& line, config::MissingFile missing) {
     diag::error("can't watch the configuration: {}", watcher.error().message());
     return daemon::kExitFailure;
   }
-  config::Loaded loaded = config::load(line.config_path, missing);
+  const config::Loaded loaded = config::load(line.config_path, missing);
   for (const config::Problem& problem : loaded.problems) diag::error("{}", format_problem(problem));
   if (!loaded.ok()) return daemon::kExitConfiguration;
   diag::set_level(loaded.config->daemon.diagnostics.level);
-  return daemon::Daemon(std::move(loaded), line.config_path, missing, std::move(*watcher)).run();
+  return daemon::Daemon(loaded, line.config_path, missing, std::move(*watcher)).run();
 }
 
 int act(const CommandLine& line) {
