@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <tuple>
 #include <utility>
 
@@ -13,6 +14,11 @@
 
 namespace fastlogd::config {
 namespace {
+
+void read_runtime_directory(const Node& root, std::string& into) {
+  ReadLog ignored;
+  Section(root, "", ignored).path("runtime_directory", into);
+}
 
 class Loader {
  public:
@@ -54,7 +60,13 @@ class Loader {
     }
     if (roots.empty() || roots.size() < sources_.files.size()) return std::nullopt;
     Node merged = std::move(roots.front());
-    if (roots.size() > 1) spell_out_defaults(merged, readable_runtime_directory(sources_));
+    if (roots.size() > 1) {
+      std::string runtime_directory = daemon::DaemonOptions{}.runtime_directory;
+      read_runtime_directory(merged, runtime_directory);
+      for (const Node& drop_in : std::span(roots).subspan(1))
+        read_runtime_directory(drop_in, runtime_directory);
+      spell_out_defaults(merged, runtime_directory);
+    }
     for (std::size_t i = 1; i < roots.size(); ++i) merge_document(merged, std::move(roots[i]));
     return merged;
   }
@@ -97,11 +109,10 @@ Loaded load(const std::string& main_path, MissingFile missing) {
 
 std::string readable_runtime_directory(const Sources& sources) {
   std::string directory = daemon::DaemonOptions{}.runtime_directory;
-  ReadLog ignored;
   for (std::uint32_t i = 0; i < sources.files.size(); ++i) {
     const Document document = parse_document(sources.files[i].bytes, i);
     const std::optional<Node>& root = document.root ? document.root : document.beginning;
-    if (root) Section(*root, "", ignored).path("runtime_directory", directory);
+    if (root) read_runtime_directory(*root, directory);
   }
   return directory;
 }
