@@ -55,7 +55,7 @@ class LogPrinter {
       print_forwards();
     }
     if (request_.show_cursor && cursor_.position.value != 0) {
-      output_.write(fmt::format("-- cursor: {}\n", format_cursor(cursor_)));
+      output_.write(fmt::format("{}{}\n", kCursorLine, format_cursor(cursor_)));
     }
     output_.flush();
     if (output_.failed()) return ExitCode::usage;

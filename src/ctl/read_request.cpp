@@ -11,8 +11,6 @@
 namespace fastlogd::ctl {
 namespace {
 
-constexpr std::string_view kCursorLine = "-- cursor: ";  // what --show-cursor puts in front of one
-
 template <class T>
 T or_usage(Result<T> result) {
   if (!result) throw Failure(ExitCode::usage, result.error().context);

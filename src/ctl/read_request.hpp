@@ -45,6 +45,8 @@ struct Cursor {
   Sequence sequence;
 };
 [[nodiscard]] std::string format_cursor(const Cursor& cursor);
+/// What --show-cursor puts in front of one; parse_cursor() takes the line whole.
+inline constexpr std::string_view kCursorLine = "-- cursor: ";
 [[nodiscard]] Result<Cursor> parse_cursor(std::string_view text);
 
 /// What is to be read and how it is shown.
