@@ -55,11 +55,6 @@ bool ResumedRing::client_lives() const {
   return ::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM;
 }
 
-/// So that nobody is told of a record that it is safe, in the next connection, and it is not.
-void ResumedRing::all_taken() {
-  sync_all_taken();
-}
-
 bool ResumedRing::is_owed() const {
   return owes_room() || ledger_.synced() < ledger_.last();
 }

@@ -24,7 +24,6 @@ class ResumedRing final : public SharedIntake {
 
  private:
   [[nodiscard]] bool may_take() override;
-  void all_taken() override;
   [[nodiscard]] bool is_owed() const override;
   [[nodiscard]] bool is_over() override;
   [[nodiscard]] std::string describe_client() override;

@@ -70,8 +70,9 @@ class SharedIntake : public Channel, public AckListener {
   [[nodiscard]] virtual bool may_take() { return true; }
   /// Something has been taken, or has become safe: tell the client what it wants to know.
   virtual void answer() {}
-  /// The client has ended, and everything of it is in the stream's ring.
-  virtual void all_taken() {}
+  /// The client has ended, and everything of it is in the stream's ring. The end waits until it is on disk, or the client
+  /// has been told that it may not be: the next connection takes what came before it for safe.
+  virtual void all_taken();
   /// Somebody still waits for the appender or the disk.
   [[nodiscard]] virtual bool is_owed() const = 0;
   /// The last look, when nothing is owed. False: there is more.
@@ -96,8 +97,6 @@ class SharedIntake : public Channel, public AckListener {
   /// What is in the ring is all there will be.
   void client_has_ended();
   void request_sync();
-  /// The end waits until all that was taken is on disk, or its client has been told that it may not be.
-  void sync_all_taken();
   [[nodiscard]] bool daemon_stops() const { return close_reason_ == CloseReason::shutdown; }
   void end_ring(wire::NativeError error, const char* text);
 

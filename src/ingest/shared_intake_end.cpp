@@ -14,7 +14,7 @@ void SharedIntake::request_sync() {
   if (done) sync_request_ = false;
 }
 
-void SharedIntake::sync_all_taken() {
+void SharedIntake::all_taken() {
   synced_wanted_ = ledger_.last();
   sync_request_ = true;
   request_sync();

@@ -99,7 +99,7 @@ void SharedSession::answer() {
 /// A client whose listener ends comes back through another one, and what was given back is on disk to it then. A stop syncs
 /// everything.
 void SharedSession::all_taken() {
-  if (draining_ && !daemon_stops()) sync_all_taken();
+  if (draining_ && !daemon_stops()) SharedIntake::all_taken();
 }
 
 /// Of what can still be answered: nothing comes any more.
