@@ -89,6 +89,9 @@ def test_a_flush_to_disk_is_one_of_what_ended_threads_wrote_too(idle_daemon: Dae
         thread = threading.Thread(target=lambda: [log.write(b"%d" % number) for number in range(100)])
         thread.start()
         thread.join()
+        daemon.quiesce(received=100)
+        if flags:  # what ended asked for that, and is known to be stored: nobody has asked for more
+            eventually(lambda: daemon.metrics().sum("fastlogd_acknowledgements_total") > 0)
         assert log.flush(fastlog.SYNCED) == fastlog.OK
         stream, = json.loads(daemon.ctl("status", "--json").stdout)["streams"]
         assert stream["durable"] == stream["committed"]
