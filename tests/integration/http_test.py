@@ -2,10 +2,13 @@
 
 import http.client
 import os
+import signal
 import socket
+import time
 
 import pytest
 from support.daemon import eventually
+from support.faults import slowed
 
 
 def request(daemon, method: str, path: str) -> int:
@@ -56,3 +59,17 @@ def test_silent_connections_are_ended_and_hold_nobody_up(daemon):
 def test_the_control_socket_is_for_its_group_only(daemon):
     path = daemon.folder / "run" / "control.sock"
     assert os.stat(path).st_mode & 0o777 == 0o660
+
+
+def test_a_long_stop_calls_no_thread_stalled(daemon):
+    """Its last sync takes longer than a thread may be silent for while the daemon runs."""
+    with slowed(daemon, "fdatasync", seconds=8):
+        with daemon.connect() as connection:
+            connection.sendall(b"one\n")
+        daemon.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        while time.monotonic() - began < 6.5:
+            status, text = daemon.get("/healthz")
+            assert "duty cycle" not in text, (status, text)
+            time.sleep(0.2)
+        daemon.kill()
